@@ -1,0 +1,141 @@
+"""The words everybody uses: a box, a cell type, a reading, and who reads."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+RgbImage: TypeAlias = NDArray[np.uint8]
+"""An upright picture of shape (height, width, 3), RGB, uint8, 0-255."""
+
+NOTICE = "For research use only. Not for use in diagnostic procedures."
+
+
+class CellType(StrEnum):
+    """The mature leukocytes that are named, and everything else."""
+
+    NEUTROPHIL = "neutrophil"
+    EOSINOPHIL = "eosinophil"
+    LYMPHOCYTE = "lymphocyte"
+    MONOCYTE = "monocyte"
+    BASOPHIL = "basophil"
+    OTHER = "other"
+
+
+class Decision(StrEnum):
+    """Whether the system puts a name to a cell."""
+
+    NAMED = "named"
+    UNIDENTIFIED = "unidentified"
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle in pixels of the upright photo; `xmax` and `ymax` lie just outside it."""
+
+    xmin: int
+    ymin: int
+    xmax: int
+    ymax: int
+
+    @property
+    def width(self) -> int:
+        """Columns covered."""
+        return self.xmax - self.xmin
+
+    @property
+    def height(self) -> int:
+        """Rows covered."""
+        return self.ymax - self.ymin
+
+    @property
+    def area(self) -> int:
+        """Pixels covered."""
+        return self.width * self.height
+
+    def as_list(self) -> list[int]:
+        """Give `[xmin, ymin, xmax, ymax]`, the order of every document."""
+        return [self.xmin, self.ymin, self.xmax, self.ymax]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the system says of one cell.
+
+    Attributes:
+        box: Where the cell lies.
+        decision: `named`, or `unidentified` when the system would not say.
+        cell_type: The name; None when unidentified.
+        confidence: The highest of the probabilities.
+        probabilities: Calibrated, one per cell type, summing to one.
+        prediction_set: The types that could not be ruled out, most probable first.
+        known: How much the cell resembles those the model has learnt, 0-1; None until a model says.
+        morphology: The cell in words; None until a model says.
+    """
+
+    box: Box
+    decision: Decision
+    cell_type: CellType | None
+    confidence: float
+    probabilities: Mapping[CellType, float]
+    prediction_set: tuple[CellType, ...]
+    known: float | None = None
+    morphology: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelIdentity:
+    """Which model spoke: its name, its version, and the sha256 of its folder's content."""
+
+    name: str
+    version: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoReading:
+    """Everything said of one photo.
+
+    Attributes:
+        image_sha256: Of the file as it was sent.
+        width: Pixels across the upright photo.
+        height: Pixels down the upright photo.
+        model: The model that read it.
+        cells: One reading a white cell, from top to bottom; empty when none was found.
+    """
+
+    image_sha256: str
+    width: int
+    height: int
+    model: ModelIdentity
+    cells: tuple[Reading, ...]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Count the cells by name, `unidentified` among them; names without cells are left out."""
+        counted = Counter(cell.cell_type or Decision.UNIDENTIFIED for cell in self.cells)
+        return {str(name): number for name, number in counted.most_common()}
+
+
+class CellReader(Protocol):
+    """Whatever finds and names the white cells of a photo."""
+
+    @property
+    def model(self) -> ModelIdentity:
+        """Say which model reads."""
+        ...
+
+    def read(self, photo: RgbImage) -> Sequence[Reading]:
+        """Find and name every white cell.
+
+        Args:
+            photo: Shape (height, width, 3), RGB, uint8, 0-255.
+
+        Returns:
+            One reading a cell, from top to bottom; empty when there is none.
+        """
+        ...

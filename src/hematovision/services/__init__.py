@@ -1,0 +1,1 @@
+"""What HematoVision does for people, one verb a function."""

@@ -1,0 +1,48 @@
+"""Read a picture: from the bytes that were sent to what is said of every white cell."""
+
+import hashlib
+from dataclasses import dataclass
+
+from hematovision.cells import CellReader, PhotoReading, RgbImage
+from hematovision.vision.decoding import MAX_PIXELS, decode_image
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPhoto:
+    """A photo and what was said of it.
+
+    Attributes:
+        photo: The upright photo of shape (height, width, 3), RGB, uint8, 0-255.
+        reading: What was said.
+    """
+
+    photo: RgbImage
+    reading: PhotoReading
+
+
+def read_image(data: bytes, *, reader: CellReader, max_pixels: int = MAX_PIXELS) -> ReadPhoto:
+    """Decode a picture, find its white cells and name them.
+
+    Args:
+        data: The file as it was sent.
+        reader: Finds and names the cells.
+        max_pixels: Larger pictures are refused.
+
+    Returns:
+        The decoded photo and its reading.
+
+    Raises:
+        HematoVisionError: Whatever `decode_image` refuses, under its own name.
+    """
+    photo = decode_image(data, max_pixels=max_pixels)
+    height, width = photo.shape[:2]
+    return ReadPhoto(
+        photo=photo,
+        reading=PhotoReading(
+            image_sha256=hashlib.sha256(data).hexdigest(),
+            width=width,
+            height=height,
+            model=reader.model,
+            cells=tuple(reader.read(photo)),
+        ),
+    )

@@ -1,0 +1,1 @@
+"""What is seen: decoding, locating, cropping, classifying; one pipeline behind every door."""

@@ -1,0 +1,85 @@
+"""What every test may use: a stub reader, drawn pictures, and the real ones where they are."""
+
+import io
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hematovision.cells import Box, CellType, Decision, ModelIdentity, Reading, RgbImage
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def skip_or_fail(reason: str) -> None:
+    """Skip on a laptop; fail in CI, where everything must be there."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+class StubReader:
+    """Says the same two cells of every photo, without a network."""
+
+    model = ModelIdentity("stub", "0.0.0", "0" * 64)
+
+    def read(self, photo: RgbImage) -> Sequence[Reading]:
+        height, width = photo.shape[:2]
+        sure = dict.fromkeys(CellType, 0.01) | {CellType.NEUTROPHIL: 0.95}
+        torn = dict.fromkeys(CellType, 0.02) | {CellType.MONOCYTE: 0.51, CellType.LYMPHOCYTE: 0.41}
+        return (
+            Reading(
+                Box(0, 0, width // 2, height // 2),
+                Decision.NAMED,
+                CellType.NEUTROPHIL,
+                0.95,
+                sure,
+                (CellType.NEUTROPHIL,),
+            ),
+            Reading(
+                Box(width // 2, height // 2, width, height),
+                Decision.UNIDENTIFIED,
+                None,
+                0.51,
+                torn,
+                (CellType.MONOCYTE, CellType.LYMPHOCYTE),
+            ),
+        )
+
+
+class EmptyReader(StubReader):
+    """Finds no white cell in any photo."""
+
+    def read(self, photo: RgbImage) -> Sequence[Reading]:
+        return ()
+
+
+@pytest.fixture
+def reader() -> StubReader:
+    return StubReader()
+
+
+@pytest.fixture(scope="session")
+def photo() -> RgbImage:
+    """Draw a small colourful picture of shape (96, 128, 3)."""
+    return np.random.default_rng(0).integers(0, 255, (96, 128, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope="session")
+def jpeg(photo: RgbImage) -> bytes:
+    """Give the drawn picture as the bytes of a JPEG file."""
+    buffer = io.BytesIO()
+    Image.fromarray(photo).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """Find ../shared/data, or skip."""
+    folder = SHARED / "data"
+    if not folder.is_dir():
+        skip_or_fail(f"the real pictures are not at {folder}")
+    return folder
