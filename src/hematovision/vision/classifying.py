@@ -1,0 +1,103 @@
+"""From a photo and its boxes to what is said of every cell."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from hematovision.cells import Box, CellType, Decision, Reading, RgbImage
+from hematovision.vision.bundle import Bundle, CropRule
+from hematovision.vision.staining import GLASS, balance_white, even_stain
+
+
+def crop_cells(
+    photo: RgbImage, boxes: Sequence[Box], glass: NDArray[np.float32], rule: CropRule
+) -> NDArray[np.uint8]:
+    """Cut a square around every cell, with its white balanced and its stain evened.
+
+    Args:
+        photo: Shape (height, width, 3), RGB, uint8.
+        boxes: One a cell, in pixels of the photo.
+        glass: The colour of the photo's empty glass, shape (3,).
+        rule: Size, context and reference stain, from the bundle.
+
+    Returns:
+        Shape (N, size, size, 3), RGB, uint8; beyond the photo's border lies glass.
+    """
+    crops = [even_stain(balanced_square(photo, box, glass, rule), rule) for box in boxes]
+    return np.stack(crops) if crops else np.zeros((0, rule.size, rule.size, 3), np.uint8)
+
+
+def balanced_square(
+    photo: RgbImage, box: Box, glass: NDArray[np.float32], rule: CropRule
+) -> RgbImage:
+    """Cut the square around one cell and balance its white.
+
+    Returns:
+        Shape (size, size, 3), RGB, uint8.
+    """
+    height, width = photo.shape[:2]
+    side = max(1, round(max(box.width, box.height) * rule.context))
+    left = (box.xmin + box.xmax - side) // 2
+    top = (box.ymin + box.ymax - side) // 2
+    square = np.empty((side, side, 3), np.uint8)
+    square[:] = np.clip(glass, 0, 255).astype(np.uint8)
+    from_left, to_right = max(left, 0), min(left + side, width)
+    from_top, to_bottom = max(top, 0), min(top + side, height)
+    square[from_top - top : to_bottom - top, from_left - left : to_right - left] = photo[
+        from_top:to_bottom, from_left:to_right
+    ]
+    resized = Image.fromarray(square).resize(
+        (rule.size, rule.size), Image.Resampling.BICUBIC, reducing_gap=2.0
+    )
+    return balance_white(np.asarray(resized), glass)
+
+
+def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Turn logits of shape (N, C) into probabilities of the same shape."""
+    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
+    probabilities: NDArray[np.float64] = shifted / shifted.sum(axis=1, keepdims=True)
+    return probabilities
+
+
+def read_cells(
+    boxes: Sequence[Box], logits: NDArray[np.float32], bundle: Bundle
+) -> tuple[Reading, ...]:
+    """Say of every cell what it is, or that it is not known.
+
+    A cell is named when exactly one type cannot be ruled out and that type has a name.
+
+    Args:
+        boxes: One a cell.
+        logits: Shape (N, C), calibrated: the temperature is folded into the network's head.
+        bundle: Class order and threshold of the prediction sets.
+
+    Returns:
+        One reading a cell, in the order given.
+    """
+    return tuple(
+        _read(box, row, bundle) for box, row in zip(boxes, softmax(logits), strict=True)
+    )
+
+
+def _read(box: Box, probabilities: NDArray[np.float64], bundle: Bundle) -> Reading:
+    """Decide on one cell."""
+    ranked = [(bundle.classes[i], float(probabilities[i])) for i in np.argsort(-probabilities)]
+    best, confidence = ranked[0]
+    possible = tuple(
+        cell_type
+        for cell_type, probability in ranked
+        if cell_type is best or probability >= bundle.set_threshold
+    )
+    if best is CellType.OTHER:
+        possible = (CellType.OTHER,)
+    named = possible == (best,) and best is not CellType.OTHER
+    return Reading(
+        box=box,
+        decision=Decision.NAMED if named else Decision.UNIDENTIFIED,
+        cell_type=best if named else None,
+        confidence=confidence,
+        probabilities=dict(zip(bundle.classes, map(float, probabilities), strict=True)),
+        prediction_set=possible,
+    )

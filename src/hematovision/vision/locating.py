@@ -1,0 +1,193 @@
+"""From a photo to the boxes of its white cells.
+
+The network looks at a coarse view of the photo first. It also finds red cells there, and their
+size tells whether the view is fine enough: all red cells are about as large (7 to 8 micrometres).
+Where they are too small to be seen, the view is doubled, up to the photo's own resolution.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from hematovision.cells import Box, RgbImage
+from hematovision.vision.bundle import LocatorRule
+from hematovision.vision.staining import GLASS, balance_white
+
+STRIDE = 8
+WHITE, RED, PLATELET = range(3)
+"""The order of the network's heat maps."""
+
+TILE = 640
+TILE_OVERLAP = 192
+RED_IN_SIGHT = 14.0
+WHITE_IN_SIGHT = 40.0
+FEWEST_RED = 3
+RED_SCORE = 0.35
+
+
+class Locator(Protocol):
+    """A network from views to heat maps and boxes."""
+
+    def __call__(self, pictures: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        """Run on views of shape (N, H, W, 3), H and W multiples of 32.
+
+        Returns:
+            Heat of shape (N, H/8, W/8, 3), 0-1, and boxes of shape (N, H/8, W/8, 4): the centre's
+            offset and the logarithm of width and height, all in units of 8 pixels.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Boxes of one kind in one view.
+
+    Attributes:
+        boxes: Shape (N, 4): xmin, ymin, xmax, ymax in pixels of the view, float32.
+        scores: Shape (N,), 0-1.
+    """
+
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+
+    @property
+    def diameter(self) -> float:
+        """Median of the boxes' mean sides, in pixels of the view; zero when there is none."""
+        if not len(self.boxes):
+            return 0.0
+        sides = (self.boxes[:, 2:] - self.boxes[:, :2]).mean(axis=1)
+        return float(np.median(sides))
+
+
+def locate_cells(
+    photo: RgbImage, glass: NDArray[np.float32], *, locator: Locator, rule: LocatorRule
+) -> tuple[Box, ...]:
+    """Find the white cells of a photo.
+
+    Args:
+        photo: Shape (height, width, 3), RGB, uint8.
+        glass: The colour of its empty glass, shape (3,).
+        locator: The network.
+        rule: How it is to look, from the bundle.
+
+    Returns:
+        Boxes in pixels of the photo, from top to bottom; empty when there is none.
+    """
+    height, width = photo.shape[:2]
+    best = Found(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
+    for side in _sides(max(height, width), rule.side):
+        scale = side / max(height, width)
+        white, red = _search(_view(photo, glass, scale), locator, rule)
+        white = Found(white.boxes / scale, white.scores)
+        if white.scores.sum() >= best.scores.sum():
+            best = white
+        if _fine_enough(white.diameter * scale, red):
+            best = white
+            break
+    boxes = (_inside(box, width, height) for box in best.boxes)
+    return tuple(sorted((box for box in boxes if box.area), key=lambda box: (box.ymin, box.xmin)))
+
+
+def _sides(longest: int, coarsest: int) -> Iterator[int]:
+    """Give the longer side of each view in turn: doubling, up to the photo's own."""
+    side = coarsest
+    yield side
+    while side < longest:
+        side = min(2 * side, longest)
+        yield side
+
+
+def _fine_enough(white_diameter: float, red: Found) -> bool:
+    """Tell whether cells are large enough in this view to be told apart."""
+    if len(red.scores) >= FEWEST_RED:
+        return red.diameter >= RED_IN_SIGHT
+    return white_diameter >= WHITE_IN_SIGHT
+
+
+def _view(photo: RgbImage, glass: NDArray[np.float32], scale: float) -> RgbImage:
+    """Resize a photo and balance its white; glass is laid on to a multiple of 32 pixels."""
+    height, width = (max(1, round(side * scale)) for side in photo.shape[:2])
+    small = Image.fromarray(photo).resize(
+        (width, height), Image.Resampling.BILINEAR, reducing_gap=2.0
+    )
+    view = np.full((-(-height // 32) * 32, -(-width // 32) * 32, 3), round(GLASS), np.uint8)
+    view[:height, :width] = balance_white(np.asarray(small), glass)
+    return view
+
+
+def _search(view: RgbImage, locator: Locator, rule: LocatorRule) -> tuple[Found, Found]:
+    """Find white and red cells in a view, tile by tile where it is large."""
+    whites: list[Found] = []
+    reds: list[Found] = []
+    for top in _starts(view.shape[0]):
+        for left in _starts(view.shape[1]):
+            tile = view[top : top + TILE, left : left + TILE]
+            heat, boxes = locator(tile[None])
+            corner = np.float32([left, top, left, top])
+            whites.append(_peaks(heat[0, :, :, WHITE], boxes[0], corner, rule.score))
+            reds.append(_peaks(heat[0, :, :, RED], boxes[0], corner, RED_SCORE))
+    return _best(_joined(whites), rule.overlap), _best(_joined(reds), rule.overlap)
+
+
+def _starts(length: int) -> range:
+    """Give the starts of the tiles along one side; neighbours share `TILE_OVERLAP` or more."""
+    return range(0, max(1, length - TILE_OVERLAP), TILE - TILE_OVERLAP)
+
+
+def _peaks(
+    heat: NDArray[np.float32],
+    boxes: NDArray[np.float32],
+    corner: NDArray[np.float32],
+    score: float,
+) -> Found:
+    """Take the local maxima of a heat map, and the boxes that the network puts there."""
+    padded = np.pad(heat, 1)
+    rows, columns = heat.shape
+    around = np.max(
+        [padded[i : i + rows, j : j + columns] for i in range(3) for j in range(3)], axis=0
+    )
+    y, x = np.nonzero((heat >= score) & (heat == around))
+    dx, dy, width, height = boxes[y, x].T
+    centre = np.stack([x + 0.5 + dx, y + 0.5 + dy], axis=1) * STRIDE
+    half = np.exp(np.stack([width, height], axis=1)) * STRIDE / 2
+    found = np.concatenate([centre - half, centre + half], axis=1).astype(np.float32)
+    return Found(found + corner, heat[y, x])
+
+
+def _joined(found: list[Found]) -> Found:
+    """Put the finds of all tiles together."""
+    return Found(
+        np.concatenate([one.boxes for one in found]), np.concatenate([one.scores for one in found])
+    )
+
+
+def _best(found: Found, overlap: float) -> Found:
+    """Of boxes that lie on one another keep the one with the best score."""
+    order = np.argsort(-found.scores, kind="stable")
+    kept: list[int] = []
+    for i in order:
+        if all(_shared(found.boxes[i], found.boxes[j]) <= overlap for j in kept):
+            kept.append(int(i))
+    return Found(found.boxes[kept], found.scores[kept])
+
+
+def _shared(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    """Give the part of the smaller box that the larger one covers."""
+    sides = np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2])
+    smaller = min(np.prod(one[2:] - one[:2]), np.prod(other[2:] - other[:2]))
+    return float(np.prod(np.maximum(sides, 0)) / smaller) if smaller > 0 else 1.0
+
+
+def _inside(box: NDArray[np.float32], width: int, height: int) -> Box:
+    """Round a box to whole pixels and cut it at the photo's border."""
+    xmin, ymin, xmax, ymax = (round(float(side)) for side in box)
+    return Box(
+        min(max(xmin, 0), width),
+        min(max(ymin, 0), height),
+        min(max(xmax, 0), width),
+        min(max(ymax, 0), height),
+    )

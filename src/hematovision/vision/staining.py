@@ -1,0 +1,110 @@
+"""Take out of a photo what its lamp and its stain put in, so that microscopes look alike."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hematovision.cells import RgbImage
+from hematovision.vision.bundle import CropRule
+
+GLASS = 240.0
+"""What empty glass looks like after balancing, 0-255 in every channel."""
+
+DARKEST_GLASS = 16.0
+STAINED = 0.15
+FEWEST_STAINED = 0.02
+EVEN = 0.05
+
+
+def measure_glass(photo: RgbImage) -> NDArray[np.float32]:
+    """Measure the colour of the empty glass: the median of the brightest quarter of the photo.
+
+    Args:
+        photo: Shape (height, width, 3), RGB, uint8.
+
+    Returns:
+        Shape (3,), float32, 0-255; never darker than `DARKEST_GLASS`.
+    """
+    step = max(1, max(photo.shape[:2]) // 160)
+    pixels = photo[::step, ::step].reshape(-1, 3)
+    brightness = pixels.sum(axis=1, dtype=np.int32)
+    brightest = pixels[brightness >= np.percentile(brightness, 75)]
+    return np.maximum(np.median(brightest, axis=0), DARKEST_GLASS).astype(np.float32)
+
+
+def balance_white(picture: RgbImage, glass: NDArray[np.float32]) -> RgbImage:
+    """Scale each channel so that glass becomes neutral and equally bright everywhere.
+
+    Args:
+        picture: Shape (..., 3), RGB, uint8.
+        glass: Shape (3,), the colour of glass in the photo the picture was cut from.
+
+    Returns:
+        The same shape, uint8; brighter than white is cut off.
+    """
+    levels = np.arange(256, dtype=np.float32)[:, None] * (GLASS / glass)
+    table = np.clip(levels + 0.5, 0, 255).astype(np.uint8)
+    balanced = np.empty_like(picture)
+    for channel in range(3):
+        balanced[..., channel] = table[:, channel][picture[..., channel]]
+    return balanced
+
+
+def measure_stain(crop: RgbImage, context: float) -> NDArray[np.float32] | None:
+    """Measure a cell's stain: mean and spread of the logarithm of its optical density.
+
+    Only the disc that the cell's box holds is looked at, and in it only stained pixels.
+
+    Args:
+        crop: A balanced square around one cell, shape (size, size, 3), RGB, uint8.
+        context: Side of the square as a multiple of the box's longer side.
+
+    Returns:
+        Shape (2, 3): mean and standard deviation a channel; None where hardly anything is stained.
+    """
+    density = _density(crop)
+    size = crop.shape[0]
+    rows, columns = np.ogrid[:size, :size]
+    middle, radius = (size - 1) / 2, size / context / 2
+    disc = (rows - middle) ** 2 + (columns - middle) ** 2 <= radius**2
+    stained = density[disc & (density.mean(axis=2) > STAINED)]
+    if len(stained) < FEWEST_STAINED * size * size:
+        return None
+    logarithm = np.log(np.maximum(stained, EVEN))
+    return np.stack([logarithm.mean(axis=0), logarithm.std(axis=0)]).astype(np.float32)
+
+
+def even_stain(crop: RgbImage, rule: CropRule) -> RgbImage:
+    """Move one cell's stain towards the reference that the model has learnt.
+
+    Optical density d becomes a * d**p a channel, so clear glass stays clear (mean and spread are
+    matched as in Reinhard et al., Color transfer between images, 2001, here on log density).
+
+    Args:
+        crop: A balanced square around one cell, shape (size, size, 3), RGB, uint8.
+        rule: Says how far, and to which reference.
+
+    Returns:
+        The same shape, uint8; the crop itself where hardly anything is stained.
+    """
+    stain = measure_stain(crop, rule.context) if rule.stain_strength else None
+    if stain is None:
+        return crop
+    mean, spread = stain
+    wanted_mean = mean + rule.stain_strength * (np.float32(rule.stain_mean) - mean)
+    power = np.clip(np.float32(rule.stain_spread) / np.maximum(spread, EVEN), 0.5, 2.0)
+    power = 1 + rule.stain_strength * (power - 1)
+    levels = np.arange(256, dtype=np.float32)
+    density = np.log(GLASS / np.clip(levels, 1, GLASS))[:, None]
+    moved = np.exp(wanted_mean - power * mean) * density**power
+    table = np.where(levels[:, None] >= GLASS, levels[:, None], GLASS * np.exp(-moved))
+    table = np.clip(table + 0.5, 0, 255).astype(np.uint8)
+    evened = np.empty_like(crop)
+    for channel in range(3):
+        evened[..., channel] = table[:, channel][crop[..., channel]]
+    return evened
+
+
+def _density(crop: RgbImage) -> NDArray[np.float32]:
+    """Give the optical density against glass, never below zero."""
+    levels = np.clip(np.arange(256, dtype=np.float32), 1, GLASS)
+    return np.log(GLASS / levels).astype(np.float32)[crop]
