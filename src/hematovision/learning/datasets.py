@@ -1,0 +1,269 @@
+"""The published sets as tables: photos with boxes, cells with photo, group and split."""
+
+import csv
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from hematovision.cells import Box, CellType, RgbImage
+from hematovision.learning.leaks import group_fields
+from hematovision.vision.decoding import decode_image
+
+VAL_SHARE = 0.15
+BCCD_TYPES = {
+    name.upper(): CellType(name) for name in ("eosinophil", "lymphocyte", "monocyte", "neutrophil")
+}
+KNOWN_TWINS = {"00230", "00277", "00224", "00364", "00408"}
+"""BCCD train photos that show a cell of a test photo (../shared/data/README.md); none trains."""
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A photo with the boxes that its annotators drew.
+
+    Attributes:
+        path: Where it lies.
+        source: Name of the set.
+        split: `train`, `val`, `test`, or `unused`.
+        white: Boxes of white cells.
+        red: Boxes of red cells.
+        platelets: Boxes of platelets.
+        label: The type of its white cell as published; None where it has none or several.
+        group: Photos of one group show a part of the same field.
+    """
+
+    path: Path
+    source: str
+    split: str
+    white: tuple[Box, ...] = ()
+    red: tuple[Box, ...] = ()
+    platelets: tuple[Box, ...] = ()
+    label: CellType | None = None
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One labelled cell.
+
+    Attributes:
+        path: The photo or crop that shows it.
+        source: Name of the set.
+        split: `train`, `val` or `test`.
+        cell_type: As published; types outside the five mature ones are `other`.
+        published_type: The type's own name in its set.
+        box: Where it lies; None where the picture is a crop around it.
+        group: Cells of one group come from the same field, and stay on one side of every split.
+    """
+
+    path: Path
+    source: str
+    split: str
+    cell_type: CellType
+    published_type: str
+    box: Box | None
+    group: str
+
+
+class DataMissingError(Exception):
+    """A published set is not where it should be; the message says what to do."""
+
+
+def load_picture(path: Path) -> RgbImage:
+    """Decode a picture as the server would.
+
+    Returns:
+        Shape (height, width, 3), RGB, uint8.
+    """
+    return decode_image(path.read_bytes())
+
+
+def bccd_photos(data: Path, *, seed: int = 7) -> list[Photo]:
+    """List the BCCD photos.
+
+    A photo of the official train part that shares a field with an official test photo is
+    `unused`; of the rest about 15 % are `val`, whole groups at a time.
+
+    Args:
+        data: The folder of the sets.
+        seed: Of the draw of `val`.
+
+    Raises:
+        DataMissingError: If the set is not there.
+    """
+    folder = data / "bccd"
+    boxes = _boxes(_rows(folder / "boxes.csv"), "photo")
+    labels = _rows(folder / "labels.csv")
+    paths = [folder / "photos" / row["photo"] for row in labels]
+    fields = group_fields(paths)
+    tested = {f for f, row in zip(fields, labels, strict=True) if row["official_split"] == "test"}
+    photos = []
+    for row, path, field in zip(labels, paths, fields, strict=True):
+        split = row["official_split"] or "unused"
+        twin = field in tested or path.stem.removeprefix("BloodImage_") in KNOWN_TWINS
+        photos.append(
+            Photo(
+                path=path,
+                source="bccd",
+                split="unused" if split == "train" and twin else split,
+                label=BCCD_TYPES.get(row["label_as_published"]),
+                group=f"bccd-{paths[field].stem}",
+                **boxes[path.name],
+            )
+        )
+    return _draw_val(photos, seed)
+
+
+def _draw_val(photos: Sequence[Photo], seed: int) -> list[Photo]:
+    """Move about 15 % of each type's train photos to `val`, whole groups at a time."""
+    generator = np.random.default_rng(seed)
+    chosen: set[str] = set()
+    for label in sorted({photo.label for photo in photos if photo.label}):
+        groups = sorted({p.group for p in photos if p.split == "train" and p.label is label})
+        number = round(VAL_SHARE * len(groups))
+        chosen |= set(generator.choice(groups, number, replace=False)) if number else set()
+    return [
+        replace(photo, split="val") if photo.split == "train" and photo.group in chosen else photo
+        for photo in photos
+    ]
+
+
+def txl_photos(data: Path) -> list[Photo]:
+    """List the photos of txl, from two microscopes; boxes of every kind, no names.
+
+    Raises:
+        DataMissingError: If the set is not there.
+    """
+    rows = _rows(data / "txl" / "boxes.csv")
+    boxes = _boxes(rows, "image")
+    splits = {row["image"]: row["split"] for row in rows}
+    return [
+        Photo(
+            path=data / "txl" / "images" / image,
+            source=f"txl-{image.split('_')[0]}",
+            split=split,
+            group=f"txl-{image}",
+            **boxes[image],
+        )
+        for image, split in sorted(splits.items())
+    ]
+
+
+def bccd_cells(photos: Iterable[Photo]) -> list[Cell]:
+    """Give the labelled cell of each BCCD photo that has one label and a box: the largest."""
+    return [
+        Cell(
+            path=photo.path,
+            source="bccd",
+            split=photo.split,
+            cell_type=photo.label,
+            published_type=photo.label,
+            box=max(photo.white, key=lambda box: box.area),
+            group=photo.group,
+        )
+        for photo in photos
+        if photo.label and photo.white and photo.split != "unused"
+    ]
+
+
+def pbc_cells(data: Path) -> list[Cell]:
+    """List the cells of PBC, one in the middle of each picture.
+
+    Raises:
+        DataMissingError: If the set is not there.
+    """
+    types = set(CellType)
+    return [
+        Cell(
+            path=data / "pbc" / row["image"],
+            source="pbc",
+            split=row["split"],
+            cell_type=CellType(row["cell_type"]) if row["cell_type"] in types else CellType.OTHER,
+            published_type=row["cell_type"],
+            box=None,
+            group=f"pbc-{row['image']}",
+        )
+        for row in _rows(data / "pbc" / "cells.csv")
+    ]
+
+
+def jtsc_cells(data: Path) -> list[Cell]:
+    """List the four types of JTSC; every one is `test`. 139.png is a copy of 112.png, left out.
+
+    Raises:
+        DataMissingError: If the set is not there.
+    """
+    return [
+        Cell(
+            path=data / "jtsc" / "images" / row["image"],
+            source="jtsc",
+            split="test",
+            cell_type=CellType(row["cell_type"]),
+            published_type=row["cell_type"],
+            box=None,
+            group=f"jtsc-{row['image']}",
+        )
+        for row in _rows(data / "jtsc" / "labels.csv")
+        if row["cell_type"] != "basophil" and row["image"] != "139.png"
+    ]
+
+
+def kaggle_test_cells(data: Path) -> list[Cell]:
+    """List the augmented copies of TEST; which photo a copy came from is not known here.
+
+    Raises:
+        DataMissingError: If the set is not there.
+    """
+    folder = data / "kaggle" / "TEST"
+    if not folder.is_dir():
+        raise DataMissingError(f"{folder} is missing; docs/data.md says where to get the set.")
+    return [
+        Cell(
+            path=path,
+            source="kaggle",
+            split="test",
+            cell_type=BCCD_TYPES[path.parent.name],
+            published_type=path.parent.name.lower(),
+            box=None,
+            group=path.stem,
+        )
+        for path in sorted(folder.glob("*/*.jpeg"))
+    ]
+
+
+def fingerprint(paths: Iterable[Path], root: Path) -> str:
+    """Hash the names and the content of files, whatever their order."""
+    digest = hashlib.sha256()
+    for path in sorted(set(paths)):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0")
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    """Read a table."""
+    if not path.is_file():
+        raise DataMissingError(f"{path} is missing; docs/data.md says where to get the set.")
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def _boxes(rows: Iterable[dict[str, str]], key: str) -> dict[str, dict[str, tuple[Box, ...]]]:
+    """Gather the boxes of each picture by kind; boxes without area are dropped."""
+    kinds = {"wbc": "white", "rbc": "red", "platelet": "platelets"}
+    gathered: dict[str, dict[str, list[Box]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        box = Box(*(int(row[side]) for side in ("xmin", "ymin", "xmax", "ymax")))
+        if box.width > 0 and box.height > 0:
+            gathered[row[key]][kinds[row["object"]]].append(box)
+    return defaultdict(
+        dict,
+        {
+            picture: {kind: tuple(boxes) for kind, boxes in by_kind.items()}
+            for picture, by_kind in gathered.items()
+        },
+    )
