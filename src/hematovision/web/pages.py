@@ -1,0 +1,111 @@
+"""The two pages: a place to put photos, and what was read in them."""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Blueprint, Flask, Response, jsonify, make_response, render_template
+from werkzeug.datastructures import FileStorage
+
+from hematovision.cells import CellReader
+from hematovision.config import Settings
+from hematovision.errors import HematoVisionError
+from hematovision.exchange.documents import reading_document
+from hematovision.services.readings import ReadPhoto, read_image
+from hematovision.vision.decoding import SIGNATURES
+from hematovision.web.cards import Picture, picture_of
+from hematovision.web.errors import Problem, problem_of
+from hematovision.web.security import public
+from hematovision.web.uploads import asks_for_json, get_uploads, read_upload
+from hematovision.web.wiring import get_wiring
+
+blueprint = Blueprint("pages", __name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of one picture.
+
+    Attributes:
+        outcome: The photo and its reading, or why it was refused.
+        seconds: How long it took.
+    """
+
+    outcome: ReadPhoto | HematoVisionError
+    seconds: float
+
+    def as_document(self) -> dict[str, Any]:
+        """Give the reading, or the problem under `error`."""
+        if isinstance(self.outcome, HematoVisionError):
+            return {"error": problem_of(self.outcome).as_document()}
+        return reading_document(self.outcome.reading)
+
+    def as_picture(self) -> Picture | Problem:
+        """Give what the page shows."""
+        if isinstance(self.outcome, HematoVisionError):
+            return problem_of(self.outcome)
+        return picture_of(self.outcome, self.seconds)
+
+
+@blueprint.get("/")
+@public
+def home() -> str:
+    """Offer a place to put photos."""
+    wiring = get_wiring()
+    *formats, last = SIGNATURES
+    return render_template(
+        "home.html",
+        formats=f"{', '.join(formats)} or {last}",
+        settings=wiring.settings,
+        failure=wiring.failure,
+    )
+
+
+@blueprint.post("/predict")
+@public
+def predict() -> Response:
+    """Read the pictures of a request, keep nothing, and answer as a page or a document.
+
+    Pictures are the file parts of a multipart form, whatever their fields are called; ours calls
+    them `image`. One picture is answered by its reading or its failure; of several each has an
+    entry, in the order they came, and one bad file stops no other.
+    """
+    wiring = get_wiring()
+    reader = wiring.get_reader()
+    start = time.perf_counter()
+    files = get_uploads()
+    answers = (_read(file, reader, wiring.settings, alone=len(files) == 1) for file in files)
+    response = _document(answers) if asks_for_json() else _page(answers)
+    response.headers["Server-Timing"] = f"read;dur={1000 * (time.perf_counter() - start):.1f}"
+    response.vary.add("Accept")
+    return response
+
+
+def _read(file: FileStorage, reader: CellReader, settings: Settings, *, alone: bool) -> Answer:
+    start = time.perf_counter()
+    outcome: ReadPhoto | HematoVisionError
+    try:
+        data = read_upload(file, max_bytes=settings.max_file_bytes)
+        outcome = read_image(data, reader=reader, max_pixels=settings.max_pixels)
+    except HematoVisionError as error:
+        if alone:
+            raise
+        outcome = error
+    return Answer(outcome, time.perf_counter() - start)
+
+
+def _document(answers: Iterable[Answer]) -> Response:
+    documents = [answer.as_document() for answer in answers]
+    return jsonify(documents[0] if len(documents) == 1 else documents)
+
+
+def _page(answers: Iterable[Answer]) -> Response:
+    pictures = [answer.as_picture() for answer in answers]
+    return make_response(render_template("result.html", pictures=pictures))
+
+
+def init_app(app: Flask) -> None:
+    """Register the pages."""
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.register_blueprint(blueprint)

@@ -1,0 +1,163 @@
+"""Who gets in: host, session, CSRF, headers; closed unless a view says `@public`."""
+
+import os
+import secrets
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, abort, current_app, request
+from flask.sessions import SecureCookieSessionInterface
+from flask_wtf.csrf import CSRFProtect
+
+from hematovision.config import Settings
+from hematovision.web.errors import CrossSiteError, UntrustedHostError
+from hematovision.web.uploads import asks_for_json
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data: blob:",
+        "connect-src 'self'",
+        "font-src 'none'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    # Not "no-referrer": browsers would then post the form with "Origin: null" and no referrer,
+    # and Flask-WTF refuses a post over HTTPS without one.
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), usb=()",
+}
+
+csrf = CSRFProtect()
+
+
+class SessionInterface(SecureCookieSessionInterface):
+    """Flask's own, with `Secure` on the cookie whenever the request came over HTTPS.
+
+    A laboratory's first installation is http://127.0.0.1; a cookie that is always `Secure` would
+    not come back there in every browser, and no form could be sent.
+    """
+
+    def get_cookie_secure(self, app: Flask) -> bool:
+        """Say whether the cookie may only travel over HTTPS."""
+        return request.is_secure
+
+
+def public(view: View) -> View:
+    """Open a view to everybody; a view without this mark answers 403."""
+    view.is_public = True  # type: ignore[attr-defined]
+    return view
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    """Close the application, and open it as far as it is meant to be open."""
+    app.config.from_mapping(
+        SECRET_KEY=settings.secret_key or _keep_secret_key(settings.data_folder),
+        SESSION_COOKIE_NAME="hematovision",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        WTF_CSRF_CHECK_DEFAULT=False,
+        # The token lives as long as the session: a page may stay open over a long shift.
+        WTF_CSRF_TIME_LIMIT=None,
+    )
+    app.session_interface = SessionInterface()
+    csrf.init_app(app)
+    public(app.view_functions["static"])
+    app.before_request(lambda: _check_host(settings.trusted_hosts))
+    app.before_request(_check_access)
+    app.before_request(_check_sender)
+    app.after_request(_add_headers)
+
+
+def host_is_trusted(host: str, trusted: tuple[str, ...]) -> bool:
+    """Tell whether a `Host` header names this server.
+
+    Flask's TRUSTED_HOSTS is not used, for it never matches an IPv6 address such as `[::1]`.
+
+    Args:
+        host: As it was sent, with or without a port.
+        trusted: Names; a leading dot admits subdomains as well.
+    """
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
+    return any(
+        name == one.strip("[].").lower() or (one[:1] == "." and name.endswith(one.lower()))
+        for one in trusted
+    )
+
+
+def _check_host(trusted: tuple[str, ...]) -> None:
+    if not host_is_trusted(request.host, trusted):
+        raise UntrustedHostError
+
+
+def _check_access() -> None:
+    if request.endpoint is None:
+        return
+    if not getattr(current_app.view_functions[request.endpoint], "is_public", False):
+        abort(403)
+
+
+def _check_sender() -> None:
+    if request.endpoint is None or request.method in SAFE_METHODS:
+        return
+    if not asks_for_json():
+        csrf.protect()
+    elif _is_cross_site():
+        raise CrossSiteError
+
+
+def _is_cross_site() -> bool:
+    """Tell whether the browser says that another site sent this; programs say nothing."""
+    if request.headers.get("Sec-Fetch-Site", "none") not in {"same-origin", "none"}:
+        return True
+    origin = request.headers.get("Origin")
+    return origin is not None and origin.partition("://")[2].lower() != request.host.lower()
+
+
+def _add_headers(response: Response) -> Response:
+    response.headers.update(HEADERS)
+    if request.endpoint != "static":
+        response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _keep_secret_key(folder: Path) -> str:
+    """Read the key of this installation; make it at the first start.
+
+    The key is written whole under another name and then linked, so that of two servers that start
+    at once one makes it, and the other never reads half of it.
+
+    Args:
+        folder: Private to the server.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = folder / "secret_key"
+    if not file.exists():
+        handle, draft = tempfile.mkstemp(dir=folder, prefix=".secret_key-")
+        with os.fdopen(handle, "w") as stream:
+            stream.write(secrets.token_hex(32))
+        try:
+            os.link(draft, file)
+        except FileExistsError:
+            pass
+        finally:
+            Path(draft).unlink()
+    return file.read_text()

@@ -1,0 +1,174 @@
+// New reading: pictures are read one after another, and what needs somebody stands first.
+import { listen } from "./intake.js";
+import { $, $$ } from "./page.js";
+import { detailOf, makeRow, paint } from "./row.js";
+
+const pictures = [];
+let given = 0;
+const url = $("[data-drop]").action;
+const token = $("meta[name=csrf-token]").content;
+const list = $("[data-files]");
+const next = $("[data-next]");
+const replacement = $("[data-replacement]");
+let replaced = null;
+
+const isDone = ({ state }) => ["read", "failed", "cancelled"].includes(state);
+const unidentified = ({ reading }) => reading?.counts.unidentified ?? 0;
+const rank = (picture) => {
+  if (picture.state === "failed") return 0;
+  if (unidentified(picture)) return 1;
+  return { sending: 2, reading: 2, waiting: 3, read: 4, cancelled: 5 }[picture.state];
+};
+const plural = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
+
+/** The picture whose page is the next thing to look at. */
+const nextToOpen = () => {
+  const fresh = pictures.filter(({ state, opened }) => state === "read" && !opened);
+  return fresh.find(unidentified) ?? fresh[0];
+};
+
+const paintNext = () => {
+  const picture = nextToOpen();
+  const left = pictures.filter((one) => !isDone(one)).length;
+  const doubtful = pictures.filter(unidentified);
+  const cells = doubtful.reduce((sum, one) => sum + unidentified(one), 0);
+  let hint = "Add at least one photo to go on.";
+  if (left) hint = picture ? "You can open one while the rest is being read." : "";
+  else if (doubtful.length) hint = `${cells} unidentified in ${plural(doubtful.length, "picture")}.`;
+  else if (pictures.some(({ reading }) => reading)) hint = "No cell is left unidentified.";
+  $("[data-hint]").textContent = hint;
+  next.hidden = !pictures.length || (!picture && left > 0);
+  let label = "Choose more photos";
+  if (picture) label = `Open picture ${picture.number}${unidentified(picture) ? `, ${unidentified(picture)} unidentified` : ""}`;
+  next.firstChild.data = `${label} `;
+};
+
+const paintAll = () => {
+  const focused = document.activeElement;
+  const sorted = [...pictures].sort((a, b) => rank(a) - rank(b) || a.number - b.number);
+  sorted.forEach(({ row }, place) => { if (list.children[place] !== row) list.insertBefore(row, list.children[place] ?? null); });
+  if (list.contains(focused)) focused.focus();
+  const count = (test) => pictures.filter(test).length;
+  const parts = [
+    [count(({ state }) => state === "read"), "read"],
+    [count((one) => !isDone(one)), "under way"],
+    [count(({ state }) => state === "failed"), count(({ state }) => state === "failed") === 1 ? "needs you" : "need you"],
+    [count(({ state }) => state === "cancelled"), "cancelled"],
+  ].filter(([number]) => number).map(([number, words]) => `${number} ${words}`);
+  const summary = `${plural(pictures.length, "picture")} · ${parts.join(", ")}`;
+  if ($("[data-summary]").textContent !== summary) $("[data-summary]").textContent = summary;
+  Object.assign($("[data-total]"), { max: pictures.length || 1, value: count(isDone) });
+  $("[data-empty]").hidden = pictures.length > 0;
+  $("[data-full]").hidden = pictures.length === 0;
+  paintNext();
+};
+
+const change = (picture, changes) => {
+  Object.assign(picture, changes);
+  paint(picture);
+  paintAll();
+  readNext();
+};
+
+const settle = (picture, request) => {
+  const answer = request.response;
+  if (request.status === 200 && answer?.cells) {
+    const seconds = Number(/dur=([\d.]+)/.exec(request.getResponseHeader("Server-Timing") ?? "")?.[1] ?? 0) / 1000;
+    return change(picture, { state: "read", reading: answer, seconds });
+  }
+  const problem = answer?.detail ? answer : { detail: "The server did not answer.", advice: "See that it is running, then read the picture again." };
+  return change(picture, { state: "failed", problem, again: !answer?.detail || request.status >= 500 });
+};
+
+const read = (picture) => {
+  const request = new XMLHttpRequest();
+  const form = new FormData();
+  // The name of the file stays here.
+  form.append("image", picture.file, "picture");
+  request.open("POST", url);
+  request.responseType = "json";
+  request.setRequestHeader("Accept", "application/json");
+  request.setRequestHeader("X-CSRFToken", token);
+  request.upload.addEventListener("progress", ({ loaded, total }) => paint(Object.assign(picture, { sent: loaded / total })));
+  request.upload.addEventListener("load", () => paint(Object.assign(picture, { state: "reading", sent: 1 })));
+  request.addEventListener("loadend", () => { if (picture.request === request) settle(picture, request); });
+  change(picture, { state: "sending", sent: 0, request, reading: null, problem: null });
+  request.send(form);
+};
+
+const readNext = () => {
+  if (pictures.some(({ state }) => state === "sending" || state === "reading")) return;
+  const waiting = pictures.find(({ state }) => state === "waiting");
+  if (waiting) read(waiting);
+};
+
+const stop = (picture) => {
+  const { request } = picture;
+  picture.request = null;
+  request?.abort();
+};
+
+const remove = (picture) => {
+  stop(picture);
+  pictures.splice(pictures.indexOf(picture), 1);
+  URL.revokeObjectURL(picture.preview);
+  picture.row.remove();
+};
+
+/** Show a whole result page in a new tab, by a form of its own. */
+const open = (picture) => {
+  const form = $("[data-open-form]");
+  const transfer = new DataTransfer();
+  transfer.items.add(new File([picture.file], "picture", { type: picture.file.type }));
+  form.elements.image.files = transfer.files;
+  form.submit();
+  change(picture, { opened: true });
+};
+
+const acts = {
+  open,
+  cancel: (picture) => { stop(picture); change(picture, { state: "cancelled" }); },
+  again: (picture) => change(picture, { state: "waiting" }),
+  remove: (picture) => {
+    const after = picture.row.nextElementSibling ?? picture.row.previousElementSibling;
+    remove(picture);
+    paintAll();
+    readNext();
+    ($("button:not([hidden])", after ?? document.createElement("p")) ?? $("#pick")).focus();
+  },
+  replace: (picture) => { replaced = picture; replacement.click(); },
+};
+
+const add = (files) => {
+  for (const file of files) {
+    given += 1;
+    const picture = { number: given, file, state: "waiting", sent: 0, ...detailOf(file) };
+    picture.row = makeRow(picture, (what) => acts[what](picture));
+    pictures.push(picture);
+    paint(picture);
+  }
+  paintAll();
+  readNext();
+};
+
+replacement.addEventListener("change", () => {
+  const [file] = replacement.files;
+  replacement.value = "";
+  if (!file || !replaced) return;
+  URL.revokeObjectURL(replaced.preview);
+  change(replaced, { file, state: "waiting", opened: false, fresh: true, ...detailOf(file) });
+});
+$("[data-remove-all]").addEventListener("click", () => {
+  [...pictures].forEach(remove);
+  paintAll();
+  $("#pick").focus();
+});
+next.type = "button";
+next.addEventListener("click", () => {
+  const picture = nextToOpen();
+  if (picture) open(picture);
+  else $("#pick").click();
+});
+for (const part of $$("[data-with-script]")) part.hidden = false;
+listen(add);
+paintAll();
