@@ -1,0 +1,63 @@
+"""`hematovision model`: what the model folder holds, and whether it is whole."""
+
+import json
+from typing import Any
+
+import click
+
+from hematovision.cli.tools import Refusal, Tools
+from hematovision.errors import HematoVisionError
+from hematovision.vision.bundle import Bundle, damaged_files, read_bundle
+
+
+@click.group()
+def model() -> None:
+    """Look at the model that reads."""
+
+
+@model.command()
+@click.pass_context
+def show(context: click.Context) -> None:
+    """Print the model's name, version, hash, classes, thresholds and metrics."""
+    bundle = _read(context)
+    for label, value in _facts(bundle).items():
+        click.echo(f"{label:<14}{value}")
+    click.echo("metrics")
+    click.echo(json.dumps(bundle.document.get("metrics", {}), indent=2, ensure_ascii=False))
+
+
+@model.command()
+@click.pass_context
+def verify(context: click.Context) -> None:
+    """Compare every file of the model with the hash it was shipped with.
+
+    The exit code is 1 if one is missing or is another.
+    """
+    bundle = _read(context)
+    damaged = damaged_files(bundle)
+    for name in bundle.files:
+        click.echo(f"{'DAMAGED' if name in damaged else 'ok':<9}{name}")
+    if damaged:
+        raise click.ClickException(f"Damaged or missing in {bundle.folder}: {', '.join(damaged)}.")
+
+
+def _read(context: click.Context) -> Bundle:
+    try:
+        return read_bundle(context.ensure_object(Tools).settings.model_folder)
+    except HematoVisionError as error:
+        raise Refusal(error) from error
+
+
+def _facts(bundle: Bundle) -> dict[str, Any]:
+    """Name what tells one model from another."""
+    return {
+        "name": bundle.identity.name,
+        "version": bundle.identity.version,
+        "sha256": bundle.identity.sha256,
+        "folder": bundle.folder,
+        "classes": ", ".join(bundle.classes),
+        "input": f"{bundle.crop.size} x {bundle.crop.size} pixels",
+        "locator": f"score {bundle.locator.score}, overlap {bundle.locator.overlap}",
+        "set": f"coverage {bundle.coverage}, threshold {bundle.set_threshold}",
+        "files": ", ".join(bundle.files),
+    }

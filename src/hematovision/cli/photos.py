@@ -1,0 +1,89 @@
+"""Which photos a command reads: from the paths that were given to their bytes."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from hematovision.errors import FileTooLargeError
+
+STANDARD_INPUT = "-"
+SUFFIXES = {".jpg", ".jpeg", ".jpe", ".png", ".tif", ".tiff", ".bmp", ".dib", ".webp"}
+"""What is taken from a folder; a file that is named itself is read whatever its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A path that gave no reading.
+
+    Attributes:
+        path: As it was given.
+        reason: What is wrong, and what to do.
+    """
+
+    path: str
+    reason: str
+
+
+def find_photos(paths: Iterable[str], *, recursive: bool) -> Iterator[str | Unread]:
+    """Name every photo to read, in the order given; those of a folder are sorted.
+
+    Args:
+        paths: Files, folders, or `-` for standard input.
+        recursive: Whether the folders of a folder are searched too.
+
+    Yields:
+        The path of a photo, beginning as it was given, or a folder that has none.
+    """
+    for path in paths:
+        if path != STANDARD_INPUT and _is_folder(path):
+            yield from _photos_in(path, recursive=recursive)
+        else:
+            yield path
+
+
+def _is_folder(path: str) -> bool:
+    """Tell a folder; what is too long for a path is reported when it is opened."""
+    try:
+        return Path(path).is_dir()
+    except OSError:
+        return False
+
+
+def _photos_in(folder: str, *, recursive: bool) -> Iterator[str | Unread]:
+    """Name the photos of a folder; hidden files are left alone."""
+    found = Path(folder).rglob("*") if recursive else Path(folder).iterdir()
+    try:
+        photos = sorted(path for path in found if _is_photo(path))
+    except OSError as error:
+        yield Unread(folder, f"The folder cannot be read: {error.strerror}.")
+        return
+    if not photos:
+        more = "" if recursive else " With --recursive its folders are searched too."
+        yield Unread(folder, "There is no photo in this folder." + more)
+    yield from map(str, photos)
+
+
+def _is_photo(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+
+
+def read_bytes(path: str, *, max_bytes: int) -> bytes:
+    """Take the bytes of one photo.
+
+    Args:
+        path: A file, or `-` for standard input.
+        max_bytes: Of a larger file no more than this is read.
+
+    Raises:
+        FileTooLargeError: If there are more than `max_bytes`.
+        OSError: If the file is not there or may not be read.
+    """
+    if path == STANDARD_INPUT:
+        data = sys.stdin.buffer.read(max_bytes + 1)
+    else:
+        with Path(path).open("rb") as file:
+            data = file.read(max_bytes + 1)
+    if len(data) > max_bytes:
+        raise FileTooLargeError(f"The file is larger than {max_bytes / 2**20:.4g} MB.")
+    return data

@@ -1,0 +1,71 @@
+"""What the commands work with, and how they speak of paths and failures."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import click
+
+from hematovision.cells import CellReader
+from hematovision.config import Settings
+from hematovision.errors import HematoVisionError
+
+
+class LoadReader(Protocol):
+    """Whatever turns a model folder into a reader."""
+
+    def __call__(self, folder: Path, *, threads: int = 0) -> CellReader:
+        """Open the folder and make ready to read."""
+        ...
+
+
+def _load_reader(folder: Path, *, threads: int = 0) -> CellReader:
+    """Load the real reader; the networks' engine is imported only now."""
+    from hematovision.vision.reader import load_reader
+
+    return load_reader(folder, threads=threads)
+
+
+def _open_server(settings: Settings) -> Any:
+    """Open the real server."""
+    from hematovision.cli.serve import open_server
+
+    return open_server(settings)
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What the commands work with; a test hands over its own.
+
+    Attributes:
+        settings: How this installation behaves.
+        load_reader: Turns the model folder into a reader.
+        open_server: Makes a server that has its port and does not run yet.
+    """
+
+    settings: Settings = field(default_factory=Settings)
+    load_reader: LoadReader = _load_reader
+    open_server: Callable[[Settings], Any] = _open_server
+
+
+class Refusal(click.ClickException):
+    """Ends a command with exit code 1, saying what is wrong and what to do."""
+
+    def __init__(self, error: HematoVisionError) -> None:
+        """Take the words of the failure."""
+        super().__init__(explained(error))
+
+
+def explained(error: HematoVisionError) -> str:
+    """Say what is wrong, then what to do."""
+    return f"{error.message} {error.advice}"
+
+
+def visible(path: str) -> str:
+    """Show a path on one line of a terminal, whatever characters its name has.
+
+    Control characters could move the cursor or recolour the table; bytes that are no text cannot
+    be written at all.
+    """
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in path)

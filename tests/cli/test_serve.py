@@ -1,0 +1,129 @@
+import os
+import re
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hematovision.cells import NOTICE
+from hematovision.cli.serve import open_server
+from hematovision.cli.tools import Tools
+from hematovision.config import Settings
+
+from .conftest import Run
+
+
+class StubServer:
+    """Has a port and stops as soon as it runs."""
+
+    effective_host, effective_port = "127.0.0.1", 5050
+    ran = False
+
+    def run(self) -> None:
+        self.ran = True
+
+
+@pytest.fixture(autouse=True)
+def temporary_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", tempfile.gettempdir())
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        yield other.getsockname()[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "host", "port"),
+    [
+        pytest.param([], "127.0.0.1", 5000, id="settings"),
+        pytest.param(["--port", "0"], "127.0.0.1", 0, id="port"),
+        pytest.param(["--host", "0.0.0.0"], "0.0.0.0", 5000, id="host"),  # noqa: S104
+    ],
+)
+def test_serve_says_where_it_is_and_runs(
+    run: Run, tools: Tools, arguments: list[str], host: str, port: int
+) -> None:
+    opened: list[Settings] = []
+    server = StubServer()
+    tools = replace(tools, open_server=lambda settings: opened.append(settings) or server)
+    result = run("serve", *arguments, tools=tools)
+    assert result.exit_code == 0
+    assert "http://127.0.0.1:5050" in result.stdout
+    assert NOTICE in result.stdout
+    assert server.ran
+    assert [(settings.host, settings.port) for settings in opened] == [(host, port)]
+    assert ("HEMATOVISION_TRUSTED_HOSTS" in result.stderr) == (host != "127.0.0.1")
+
+
+def test_address_of_version_6_can_be_opened(run: Run, tools: Tools) -> None:
+    server = StubServer()
+    server.effective_host = "::1"
+    tools = replace(tools, open_server=lambda settings: server)
+    assert "http://[::1]:5050\n" in run("serve", tools=tools).stdout
+
+
+def test_taken_port_is_a_clear_error(run: Run, taken: int) -> None:
+    result = run("serve", "--port", str(taken))
+    assert result.exit_code == 1
+    assert f"Cannot listen on 127.0.0.1 port {taken}: Address already in use" in result.stderr
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize("host", ["no host", "a" * 70 + ".example"])
+def test_host_that_is_none_is_a_clear_error(run: Run, host: str) -> None:
+    result = run("serve", "--host", host)
+    assert result.exit_code == 1
+    assert f"Cannot listen on {host}" in result.stderr
+
+
+@pytest.mark.parametrize("port", ["-1", "65536", "http"])
+def test_bad_port_is_bad_usage(run: Run, port: str) -> None:
+    assert run("serve", "--port", port).exit_code == 2
+
+
+def test_what_is_being_sent_waits_in_a_private_folder(settings: Settings) -> None:
+    server = open_server(replace(settings, port=0))
+    server.task_dispatcher.shutdown()
+    server.close()
+    folder = Path(tempfile.gettempdir())
+    assert folder == settings.data_folder / "uploads"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert server.adj.max_request_body_size > settings.max_request_bytes
+    assert server.adj.ident is None
+
+
+def test_served_page_answers(tmp_path: Path) -> None:
+    environment = os.environ | {
+        "HEMATOVISION_DATA_FOLDER": str(tmp_path / "private"),
+        "HEMATOVISION_MODEL_FOLDER": str(tmp_path / "none"),
+    }
+    program = "from hematovision.cli import main; main()"
+    with subprocess.Popen(  # noqa: S603 - our own program
+        [sys.executable, "-c", program, "serve", "--port", "0"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as server:
+        try:
+            address = re.search(r"http://\S+", server.stdout.readline())[0]
+            with urllib.request.urlopen(address, timeout=10) as answer:  # noqa: S310
+                assert b"HematoVision" in answer.read()
+                assert "Server" not in answer.headers
+            request = urllib.request.Request(address, headers={"Host": "evil.example"})  # noqa: S310
+            with pytest.raises(urllib.error.HTTPError, match="400") as refused:
+                urllib.request.urlopen(request, timeout=10)  # noqa: S310
+            refused.value.close()
+        finally:
+            server.terminate()
+        assert str(tmp_path / "none") in server.stderr.read()
