@@ -7,9 +7,7 @@ from hematovision.cells import RgbImage
 from hematovision.vision.staining import GLASS
 
 
-def jitter_stain(
-    picture: RgbImage, generator: np.random.Generator, *, strength: float
-) -> RgbImage:
+def jitter_stain(picture: RgbImage, generator: np.random.Generator, *, strength: float) -> RgbImage:
     """Change amount and hue of the stain in optical density, and the cast of the lamp.
 
     Args:
@@ -105,5 +103,3 @@ def turn(
 def generator_of(*numbers: int) -> np.random.Generator:
     """Make a source of chance that depends on these numbers and on nothing else."""
     return np.random.default_rng(numbers)
-
-

@@ -16,7 +16,11 @@ from numpy.typing import NDArray
 from hematovision.cells import RgbImage
 from hematovision.learning.augmentation import blur_and_compress, generator_of, jitter_stain
 from hematovision.learning.datasets import Photo, load_picture
-from hematovision.learning.network import build_backbone, freeze_normalisation
+from hematovision.learning.network import (
+    build_backbone,
+    falling_adamw,
+    freeze_normalisation,
+)
 from hematovision.vision.locating import STRIDE
 from hematovision.vision.staining import GLASS, balance_white, measure_glass
 
@@ -53,7 +57,7 @@ def build_locator(weights: str | Path | None) -> keras.Model:
         name="heat",
     )(merged)
     boxes = keras.layers.Conv2D(4, 1, name="boxes")(merged)
-    return keras.Model(backbone.input, {"heat": heat, "boxes": boxes}, name="locator")
+    return keras.Model(backbone.inputs[0], {"heat": heat, "boxes": boxes}, name="locator")
 
 
 def _conv(features: keras.KerasTensor, width: int, name: str) -> keras.KerasTensor:
@@ -101,9 +105,7 @@ def draw_truth(boxes: Boxes, side: int) -> tuple[NDArray[np.float32], NDArray[np
         width, height = (xmax - xmin) / STRIDE, (ymax - ymin) / STRIDE
         column, row = min(int(x), cells - 1), min(int(y), cells - 1)
         spread_x, spread_y = max(width / 9, 0.4), max(height / 9, 0.4)
-        bump = np.exp(
-            -(((columns - column) / spread_x) ** 2 + ((rows - row) / spread_y) ** 2) / 2
-        )
+        bump = np.exp(-(((columns - column) / spread_x) ** 2 + ((rows - row) / spread_y) ** 2) / 2)
         heat[..., int(kind)] = np.maximum(heat[..., int(kind)], bump)
         weight = np.where(bump > 0.5, bump, 0) / max(1.0, float((bump > 0.5).sum()) ** 0.5)
         stronger = weight > wanted[..., 4]
@@ -268,9 +270,7 @@ def _shrunk(picture: RgbImage, scale: float) -> RgbImage:
     return small
 
 
-def _seen(
-    boxes: Boxes, matrix: NDArray[np.float32], side: int, photo: tuple[int, int]
-) -> Boxes:
+def _seen(boxes: Boxes, matrix: NDArray[np.float32], side: int, photo: tuple[int, int]) -> Boxes:
     """Move boxes into the window, cut them at its border, drop those hardly seen."""
     moved = boxes.copy()
     moved[:, [0, 2]] = boxes[:, [0, 2]] * matrix[0, 0] + matrix[0, 2]
@@ -286,15 +286,6 @@ def compile_locator(network: keras.Model, *, steps: int, rate: float = 1e-3) -> 
     """Choose optimizer and losses; the learning rate falls to nothing over `steps` batches."""
     freeze_normalisation(network)
     network.compile(
-        optimizer=keras.optimizers.AdamW(
-            keras.optimizers.schedules.CosineDecay(
-                rate / 20, steps, warmup_target=rate, warmup_steps=steps // 20
-            ),
-            weight_decay=1e-4,
-            clipnorm=5.0,
-            use_ema=True,
-            ema_momentum=0.99,
-        ),
+        optimizer=falling_adamw(steps, rate),
         loss={"heat": heat_loss, "boxes": box_loss},
-        loss_weights={"heat": 1.0, "boxes": 1.0},
     )

@@ -68,7 +68,7 @@ def build_classifier(
     dropped = keras.layers.Dropout(dropout, name="output_dropout")(pooled)
     logits = keras.layers.Dense(classes, name="logits")(dropped)
     predictions = keras.layers.Softmax(name="predictions")(logits)
-    return keras.Model(backbone.input, predictions, name="blood_cell")
+    return keras.Model(backbone.inputs[0], predictions, name="blood_cell")
 
 
 def freeze_backbone(network: keras.Model) -> None:
@@ -82,3 +82,21 @@ def unfreeze(network: keras.Model) -> None:
     for layer in network.layers:
         layer.trainable = True
     freeze_normalisation(network)
+
+
+def falling_adamw(steps: int, rate: float) -> keras.optimizers.Optimizer:
+    """AdamW whose rate rises, then falls to nothing; the weights' moving average is kept.
+
+    Args:
+        steps: Batches altogether.
+        rate: The highest learning rate.
+    """
+    return keras.optimizers.AdamW(
+        keras.optimizers.schedules.CosineDecay(
+            rate / 20, steps, warmup_target=rate, warmup_steps=max(1, steps // 20)
+        ),
+        weight_decay=1e-4,
+        clipnorm=5.0,
+        use_ema=True,
+        ema_momentum=0.99,
+    )

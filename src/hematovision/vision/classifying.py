@@ -8,7 +8,7 @@ from PIL import Image
 
 from hematovision.cells import Box, CellType, Decision, Reading, RgbImage
 from hematovision.vision.bundle import Bundle, CropRule
-from hematovision.vision.staining import GLASS, balance_white, even_stain
+from hematovision.vision.staining import balance_white, even_stain
 
 
 def crop_cells(
@@ -66,7 +66,8 @@ def read_cells(
 ) -> tuple[Reading, ...]:
     """Say of every cell what it is, or that it is not known.
 
-    A cell is named when exactly one type cannot be ruled out and that type has a name.
+    A cell is named when exactly one type conforms to what validation cells of that type look like,
+    and that type has a name.
 
     Args:
         boxes: One a cell.
@@ -76,28 +77,34 @@ def read_cells(
     Returns:
         One reading a cell, in the order given.
     """
-    return tuple(
-        _read(box, row, bundle) for box, row in zip(boxes, softmax(logits), strict=True)
-    )
+    return tuple(_read(box, row, bundle) for box, row in zip(boxes, softmax(logits), strict=True))
 
 
 def _read(box: Box, probabilities: NDArray[np.float64], bundle: Bundle) -> Reading:
     """Decide on one cell."""
     ranked = [(bundle.classes[i], float(probabilities[i])) for i in np.argsort(-probabilities)]
     best, confidence = ranked[0]
-    possible = tuple(
-        cell_type
-        for cell_type, probability in ranked
-        if cell_type is best or probability >= bundle.set_threshold
-    )
+    conforming = tuple(kind for kind, probability in ranked if probability >= bundle.set_threshold)
+    named = conforming == (best,) and best is not CellType.OTHER
     if best is CellType.OTHER:
-        possible = (CellType.OTHER,)
-    named = possible == (best,) and best is not CellType.OTHER
+        conforming = (CellType.OTHER,)
     return Reading(
         box=box,
         decision=Decision.NAMED if named else Decision.UNIDENTIFIED,
         cell_type=best if named else None,
         confidence=confidence,
         probabilities=dict(zip(bundle.classes, map(float, probabilities), strict=True)),
-        prediction_set=possible,
+        prediction_set=conforming or _likeliest(ranked, bundle.coverage),
     )
+
+
+def _likeliest(ranked: Sequence[tuple[CellType, float]], coverage: float) -> tuple[CellType, ...]:
+    """Where no type conforms, give the likeliest two or more that reach the coverage together."""
+    total = 0.0
+    likeliest: list[CellType] = []
+    for kind, probability in ranked:
+        if total >= coverage and len(likeliest) > 1:
+            break
+        likeliest.append(kind)
+        total += probability
+    return tuple(likeliest)

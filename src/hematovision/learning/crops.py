@@ -1,0 +1,214 @@
+"""Cells cut out of their pictures, and changed anew each time they are learnt from."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from hematovision.cells import Box, CellType, RgbImage
+from hematovision.learning.augmentation import (
+    blur_and_compress,
+    generator_of,
+    jitter_stain,
+    turn,
+)
+from hematovision.learning.datasets import Cell, Photo, load_picture
+from hematovision.vision.bundle import CropRule, LocatorRule
+from hematovision.vision.classifying import balanced_square, crop_cells
+from hematovision.vision.locating import Locator, locate_cells
+from hematovision.vision.staining import even_stain, measure_glass, measure_stain
+
+MARGIN = 1.5
+"""How much wider than the classifier's square the kept square is, so that turning finds picture."""
+
+MIDDLE_BOX = 0.4
+SHARE_OF_FEW = 0.4
+"""How often a type is drawn from the photos of BCCD, where it is found there at all."""
+
+
+def locate_middle(cells: Sequence[Cell], *, locator: Locator, rule: LocatorRule) -> list[Cell]:
+    """Give each cell that is a crop around itself the box that our own locator finds.
+
+    Args:
+        cells: Those with a box are returned as they are.
+        locator: The trained network.
+        rule: How it looks.
+
+    Returns:
+        The same cells, all with boxes; where nothing is found, a box in the middle.
+    """
+    return [
+        cell if cell.box else replace(cell, box=_middle_box(cell.path, locator, rule))
+        for cell in cells
+    ]
+
+
+def _middle_box(path: Path, locator: Locator, rule: LocatorRule) -> Box:
+    """Find the largest cell that covers the middle of a picture."""
+    picture = load_picture(path)
+    height, width = picture.shape[:2]
+    x, y = width // 2, height // 2
+    found = locate_cells(picture, measure_glass(picture), locator=locator, rule=rule)
+    covering = [b for b in found if b.xmin <= x < b.xmax and b.ymin <= y < b.ymax]
+    if covering:
+        return max(covering, key=lambda box: box.area)
+    half = round(min(height, width) * MIDDLE_BOX / 2)
+    return Box(x - half, y - half, x + half, y + half)
+
+
+def red_and_platelet_cells(photos: Sequence[Photo], *, number: int, seed: int) -> list[Cell]:
+    """Draw red cells and platelets out of the train photos: *other* things a locator may hit.
+
+    Args:
+        photos: With boxes.
+        number: Cells to draw of each kind, or as many as there are.
+        seed: Of the draw.
+    """
+    generator = np.random.default_rng(seed)
+    drawn = []
+    for kind in ("red", "platelets"):
+        boxes = [
+            (photo, box)
+            for photo in photos
+            if photo.split == "train"
+            for box in getattr(photo, kind)
+        ]
+        for i in generator.permutation(len(boxes))[:number]:
+            photo, box = boxes[i]
+            drawn.append(
+                Cell(photo.path, photo.source, "train", CellType.OTHER, kind, box, photo.group)
+            )
+    return drawn
+
+
+def wide_squares(cells: Sequence[Cell], rule: CropRule) -> NDArray[np.uint8]:
+    """Cut squares `MARGIN` times as wide as the classifier sees, white balanced.
+
+    Returns:
+        Shape (N, MARGIN * size, MARGIN * size, 3), RGB, uint8.
+    """
+    wide = replace(rule, size=round(rule.size * MARGIN), context=rule.context * MARGIN)
+    squares = []
+    for cell in cells:
+        photo = load_picture(cell.path)
+        squares.append(balanced_square(photo, _box(cell), measure_glass(photo), wide))
+    return np.stack(squares)
+
+
+def plain_crops(cells: Sequence[Cell], rule: CropRule) -> NDArray[np.uint8]:
+    """Cut cells out as the reader does.
+
+    Returns:
+        Shape (N, size, size, 3), RGB, uint8.
+    """
+    crops = []
+    for cell in cells:
+        photo = load_picture(cell.path)
+        crops.append(crop_cells(photo, [_box(cell)], measure_glass(photo), rule)[0])
+    return np.stack(crops)
+
+
+def _box(cell: Cell) -> Box:
+    """Insist on a box."""
+    if cell.box is None:
+        raise ValueError(f"{cell.path} has no box; call locate_middle first.")
+    return cell.box
+
+
+def reference_stain(
+    squares: NDArray[np.uint8], rule: CropRule
+) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """Measure the usual stain of the cells that are learnt from.
+
+    Args:
+        squares: From `wide_squares`.
+        rule: Its context says how large the cell lies in the square.
+
+    Returns:
+        Median over the cells of mean and of spread of log density, a channel each.
+    """
+    stains = [measure_stain(square, rule.context * MARGIN) for square in squares]
+    mean, spread = np.median([stain for stain in stains if stain is not None], axis=0)
+    return tuple(map(float, mean.round(4))), tuple(map(float, spread.round(4)))
+
+
+class CellSamples(keras.utils.PyDataset):
+    """Batches of crops, every type equally often, changed anew, the same for the same seed."""
+
+    def __init__(
+        self,
+        cells: Sequence[Cell],
+        squares: NDArray[np.uint8],
+        *,
+        classes: Sequence[CellType],
+        rule: CropRule,
+        steps: int,
+        batch: int,
+        seed: int,
+        **options: int,
+    ) -> None:
+        """Sort the cells by type and source.
+
+        Args:
+            cells: To learn from.
+            squares: Theirs, from `wide_squares`.
+            classes: The order of the labels.
+            rule: How a crop is made.
+            steps: Batches an epoch.
+            batch: Crops a batch.
+            seed: The source of chance.
+            **options: Of `keras.utils.PyDataset`.
+        """
+        super().__init__(**options)
+        self._squares, self._rule = squares, rule
+        self._steps, self._batch, self._seed, self._epoch = steps, batch, seed, 0
+        self._labels = np.eye(len(classes), dtype=np.float32)
+        self._pools = [
+            [
+                [
+                    i
+                    for i, c in enumerate(cells)
+                    if c.cell_type is kind and (c.source == "bccd") is few
+                ]
+                for few in (True, False)
+            ]
+            for kind in classes
+        ]
+
+    def __len__(self) -> int:
+        """Batches an epoch."""
+        return self._steps
+
+    def on_epoch_begin(self) -> None:
+        """Draw others in the next epoch."""
+        self._epoch += 1
+
+    def start_at(self, epoch: int) -> None:
+        """Go on where an earlier run stopped."""
+        self._epoch = epoch
+
+    def __getitem__(self, step: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Give crops (N, size, size, 3), 0-255, and labels (N, C)."""
+        generator = generator_of(self._seed, self._epoch, step)
+        kinds = generator.integers(len(self._pools), size=self._batch)
+        crops = [self._change(self._draw(int(kind), generator), generator) for kind in kinds]
+        return np.stack(crops).astype(np.float32), self._labels[kinds]
+
+    def _draw(self, kind: int, generator: np.random.Generator) -> int:
+        """Draw a cell of a type."""
+        few, many = self._pools[kind]
+        pool = few if few and (not many or generator.random() < SHARE_OF_FEW) else many
+        return pool[generator.integers(len(pool))]
+
+    def _change(self, cell: int, generator: np.random.Generator) -> RgbImage:
+        """Make a crop as another microscope might have shown it, then prepare it as the reader."""
+        size = self._rule.size
+        wide = turn(self._squares[cell], generator, zoom=0.15, shift=0.04)
+        edge = (wide.shape[0] - size) // 2
+        crop = np.ascontiguousarray(wide[edge : edge + size, edge : edge + size])
+        crop = jitter_stain(crop, generator, strength=1.0)
+        crop = even_stain(blur_and_compress(crop, generator), self._rule)
+        return jitter_stain(crop, generator, strength=0.3)
