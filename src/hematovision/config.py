@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from platformdirs import user_data_path
 
@@ -59,10 +60,10 @@ class Settings:
             for name in cls.__dataclass_fields__
             if environment.get(PREFIX + name.upper())
         }
-        return cls(**{name: _parse(name, text) for name, text in given.items()})
+        return replace(cls(), **{name: _parse(name, text) for name, text in given.items()})
 
 
-def _parse(name: str, text: str) -> object:
+def _parse(name: str, text: str) -> Any:
     """Turn the text of a variable into the type of its setting."""
     if name.endswith("_folder"):
         return Path(text).expanduser()

@@ -63,8 +63,8 @@ def blur_and_compress(picture: RgbImage, generator: np.random.Generator) -> RgbI
         picture = np.clip(picture + noise, 0, 255).astype(np.uint8)
     if generator.random() < 0.2:
         quality = int(generator.integers(30, 90))
-        _, packed = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
-        picture = cv2.imdecode(packed, cv2.IMREAD_COLOR)
+        packed = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+        picture = np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), np.uint8)
     return picture
 
 

@@ -21,6 +21,8 @@ from hematovision.vision.classifying import balanced_square, crop_cells
 from hematovision.vision.locating import Locator, locate_cells
 from hematovision.vision.staining import even_stain, measure_glass, measure_stain
 
+Channels = tuple[float, float, float]
+
 MARGIN = 1.5
 """How much wider than the classifier's square the kept square is, so that turning finds picture."""
 
@@ -118,9 +120,7 @@ def _box(cell: Cell) -> Box:
     return cell.box
 
 
-def reference_stain(
-    squares: NDArray[np.uint8], rule: CropRule
-) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+def reference_stain(squares: NDArray[np.uint8], rule: CropRule) -> tuple[Channels, Channels]:
     """Measure the usual stain of the cells that are learnt from.
 
     Args:
@@ -132,7 +132,13 @@ def reference_stain(
     """
     stains = [measure_stain(square, rule.context * MARGIN) for square in squares]
     mean, spread = np.median([stain for stain in stains if stain is not None], axis=0)
-    return tuple(map(float, mean.round(4))), tuple(map(float, spread.round(4)))
+    return _channels(mean), _channels(spread)
+
+
+def _channels(values: NDArray[np.float32]) -> Channels:
+    """Round three numbers as they stand in the bundle."""
+    red, green, blue = (round(float(value), 4) for value in values)
+    return red, green, blue
 
 
 class CellSamples(keras.utils.PyDataset):

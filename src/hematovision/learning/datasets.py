@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -256,7 +257,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def _boxes(rows: Iterable[dict[str, str]], key: str) -> dict[str, dict[str, tuple[Box, ...]]]:
+def _boxes(rows: Iterable[dict[str, str]], key: str) -> dict[str, dict[str, Any]]:
     """Gather the boxes of each picture by kind; boxes without area are dropped."""
     kinds = {"wbc": "white", "rbc": "red", "platelet": "platelets", "platelets": "platelets"}
     gathered: dict[str, dict[str, list[Box]]] = defaultdict(lambda: defaultdict(list))

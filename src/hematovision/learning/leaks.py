@@ -9,8 +9,8 @@ from PIL import Image, ImageFilter
 
 VIEW = (160, 120)
 SAME_FIELD = 15.5
-"""Height of the correlation peak over its spread. The pairs known in BCCD reach 18.5 to 75, and
-below 15.5 nearly all are unrelated. A pair grouped for nothing costs little; a pair missed leaks."""
+"""Height of the correlation peak over its spread. The pairs known in BCCD reach 18.5 to 75; below
+15.5 nearly all are unrelated. To group a pair for nothing costs little; a pair missed leaks."""
 
 
 def group_fields(paths: Sequence[Path]) -> list[int]:

@@ -189,7 +189,7 @@ class LocatorSamples(keras.utils.PyDataset):
         for x, y in ((0, 0), (half, 0), (0, half), (half, half)):
             tile, found = _window(*self._pick(generator), half, generator)
             canvas[y : y + half, x : x + half] = tile
-            boxes.append(found + np.float32([x, y, x, y, 0]))
+            boxes.append(found + np.asarray([x, y, x, y, 0], np.float32))
         return canvas, np.concatenate(boxes)
 
 
@@ -241,7 +241,9 @@ def _window(
         y = generator.uniform(min(0, height - span), max(0, height - span))
     scale = side / span
     stretch = np.exp(generator.uniform(-0.1, 0.1))
-    matrix = np.float32([[scale * stretch, 0, -x * scale], [0, scale / stretch, -y * scale]])
+    matrix = np.asarray(
+        [[scale * stretch, 0, -x * scale], [0, scale / stretch, -y * scale]], np.float32
+    )
     view = cv2.warpAffine(
         _shrunk(picture, scale),
         matrix @ np.diag([*_shrink_factors(picture, scale), 1]).astype(np.float32),
@@ -279,7 +281,8 @@ def _seen(boxes: Boxes, matrix: NDArray[np.float32], side: int, photo: tuple[int
     moved[:, :4] = np.clip(moved[:, :4], 0, side)
     sides = moved[:, 2:4] - moved[:, :2]
     seen = (np.prod(sides, axis=1) >= LEAST_IN_SIGHT * area) & (sides.min(axis=1) >= 4)
-    return moved[seen]
+    kept: Boxes = moved[seen]
+    return kept
 
 
 def compile_locator(network: keras.Model, *, steps: int, rate: float = 1e-3) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,12 +99,7 @@ def read_bundle(folder: Path) -> Bundle:
                 document["name"], document["version"], hashlib.sha256(raw).hexdigest()
             ),
             classes=tuple(CellType(name) for name in document["classes"]),
-            crop=CropRule(
-                **{
-                    name: tuple(value) if isinstance(value, list) else value
-                    for name, value in document["crop"].items()
-                }
-            ),
+            crop=_crop_rule(**document["crop"]),
             locator=LocatorRule(**document["locator"]),
             coverage=document["prediction_set"]["coverage"],
             set_threshold=document["prediction_set"]["threshold"],
@@ -113,6 +108,19 @@ def read_bundle(folder: Path) -> Bundle:
         )
     except (ValueError, KeyError, TypeError) as error:
         raise ModelDamagedError(f"{folder / BUNDLE_FILE} cannot be understood: {error}") from error
+
+
+def _crop_rule(
+    *, stain_mean: Sequence[float], stain_spread: Sequence[float], **others: Any
+) -> CropRule:
+    """Turn the lists of JSON into the tuples of a rule."""
+    red, green, blue = stain_mean
+    spread_red, spread_green, spread_blue = stain_spread
+    return CropRule(
+        **others,
+        stain_mean=(red, green, blue),
+        stain_spread=(spread_red, spread_green, spread_blue),
+    )
 
 
 def damaged_files(bundle: Bundle) -> tuple[str, ...]:

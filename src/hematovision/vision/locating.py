@@ -127,7 +127,7 @@ def _search(view: RgbImage, locator: Locator, rule: LocatorRule) -> tuple[Found,
         for left in _starts(view.shape[1]):
             tile = view[top : top + TILE, left : left + TILE]
             heat, boxes = locator(tile[None])
-            corner = np.float32([left, top, left, top])
+            corner = np.asarray([left, top, left, top], np.float32)
             whites.append(_peaks(heat[0, :, :, WHITE], boxes[0], corner, rule.score))
             reds.append(_peaks(heat[0, :, :, RED], boxes[0], corner, RED_SCORE))
     return _best(_joined(whites), rule.overlap), _best(_joined(reds), rule.overlap)

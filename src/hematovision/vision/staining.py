@@ -28,7 +28,8 @@ def measure_glass(photo: RgbImage) -> NDArray[np.float32]:
     pixels = photo[::step, ::step].reshape(-1, 3)
     brightness = pixels.sum(axis=1, dtype=np.int32)
     brightest = pixels[brightness >= np.percentile(brightness, 75)]
-    return np.maximum(np.median(brightest, axis=0), DARKEST_GLASS).astype(np.float32)
+    glass: NDArray[np.float32] = np.maximum(np.median(brightest, axis=0), DARKEST_GLASS)
+    return glass.astype(np.float32)
 
 
 def balance_white(picture: RgbImage, glass: NDArray[np.float32]) -> RgbImage:
@@ -90,8 +91,8 @@ def even_stain(crop: RgbImage, rule: CropRule) -> RgbImage:
     if stain is None:
         return crop
     mean, spread = stain
-    wanted_mean = mean + rule.stain_strength * (np.float32(rule.stain_mean) - mean)
-    power = np.clip(np.float32(rule.stain_spread) / np.maximum(spread, EVEN), 0.5, 2.0)
+    wanted_mean = mean + rule.stain_strength * (np.asarray(rule.stain_mean) - mean)
+    power = np.clip(np.asarray(rule.stain_spread) / np.maximum(spread, EVEN), 0.5, 2.0)
     power = 1 + rule.stain_strength * (power - 1)
     levels = np.arange(256, dtype=np.float32)
     density = np.log(GLASS / np.clip(levels, 1, GLASS))[:, None]
@@ -107,4 +108,5 @@ def even_stain(crop: RgbImage, rule: CropRule) -> RgbImage:
 def _density(crop: RgbImage) -> NDArray[np.float32]:
     """Give the optical density against glass, never below zero."""
     levels = np.clip(np.arange(256, dtype=np.float32), 1, GLASS)
-    return np.log(GLASS / levels).astype(np.float32)[crop]
+    density: NDArray[np.float32] = np.log(GLASS / levels)[crop]
+    return density
