@@ -1,0 +1,68 @@
+# `make help` says what each target does.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# The newest Python on the path that the pinned versions have wheels for.
+PYTHON ?= $(firstword $(foreach name,python3.13 python3.12 python3.11 python3,\
+	$(if $(shell $(name) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>&1 || echo old),,$(name))))
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+DATA ?= ../shared/data
+BACKBONE ?= ../shared/weights/mobilenet_v2_1.0_imagenet_no_top.weights.h5
+
+.PHONY: help run setup test lint bench train evaluate lock clean
+
+help: ## Say what each target does
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+
+run: .venv/light ## Serve the page; sets up what it needs the first time
+	$(BIN)/hematovision serve
+
+setup: .venv/full ## Set up everything: training, tests, tools
+	@echo "Ready: $(BIN)/hematovision"
+
+test: setup lint ## Check style and types, then run all tests with coverage
+	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
+
+lint: .venv/full ## Check style, types and floors
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/full ## Measure how fast photos are read
+	$(BIN)/python benchmarks/bench.py
+
+train: .venv/full ## Make the model folder from the pictures in DATA
+	$(BIN)/hematovision train --data $(DATA) --backbone-weights $(BACKBONE)
+
+evaluate: .venv/full ## Measure the model on the pictures in DATA
+	$(BIN)/hematovision evaluate --data $(DATA)
+
+lock: ## Make constraints.txt again, with the newest versions
+	rm -rf build/lock && mkdir -p build
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip --disable-pip-version-check install --quiet '.[train,dev]'
+	build/lock/bin/python -m pip freeze --exclude hematovision > build/versions.txt
+	{ head -n 1 constraints.txt; cat build/versions.txt; \
+	  sed -n 's/^tensorflow.cpu==/tensorflow==/p' build/versions.txt; } > build/constraints.txt
+	mv build/constraints.txt constraints.txt
+	rm -rf build/lock build/versions.txt
+
+clean: ## Remove the environment and everything that was made
+	rm -rf .venv build dist .coverage* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+
+.venv/.made:
+	@test -n "$(PYTHON)" && $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "HematoVision needs Python 3.11 or newer; name yours with: make PYTHON=/path/to/python3" >&2; exit 1; }
+	$(PYTHON) -m venv .venv || \
+	  { rm -rf .venv; echo "Python's venv module is missing; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@touch $@
+
+.venv/light: pyproject.toml constraints.txt | .venv/.made
+	$(PIP) install --quiet -c constraints.txt -e .
+	@touch $@
+
+.venv/full: pyproject.toml constraints.txt | .venv/.made
+	$(PIP) install --quiet -c constraints.txt -e '.[train,dev]'
+	@touch $@ .venv/light
