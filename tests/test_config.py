@@ -1,0 +1,62 @@
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from hematovision.config import PREFIX, Settings
+
+ROOT = Path(__file__).resolve().parents[1]
+VARIABLES = {PREFIX + field.name.upper() for field in fields(Settings)}
+
+
+def test_nothing_set_gives_the_defaults() -> None:
+    assert Settings.from_environment({}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "value"),
+    [
+        pytest.param("MODEL_FOLDER", "/srv/model", Path("/srv/model"), id="folder"),
+        pytest.param("DATA_FOLDER", "~/private", Path.home() / "private", id="home"),
+        pytest.param("SECRET_KEY", "123", "123", id="key of digits"),
+        pytest.param("HOST", "0.0.0.0", "0.0.0.0", id="host"),  # noqa: S104
+        pytest.param("PORT", "8080", 8080, id="port"),
+        pytest.param("MAX_PIXELS", "0", 0, id="zero"),
+        pytest.param(
+            "TRUSTED_HOSTS", " a.example, .b.example,", ("a.example", ".b.example"), id="hosts"
+        ),
+        pytest.param("PORT", "", 5000, id="empty"),
+    ],
+)
+def test_variable_sets_its_setting(variable: str, text: str, value: object) -> None:
+    settings = Settings.from_environment({PREFIX + variable: text})
+    assert getattr(settings, variable.lower()) == value
+
+
+@pytest.mark.parametrize("text", ["-1", "4k", "1.5", " 1", "²", "1_000"])
+@pytest.mark.parametrize("variable", ["PORT", "MAX_FILE_BYTES", "THREADS"])
+def test_bad_number_is_refused_by_name(variable: str, text: str) -> None:
+    with pytest.raises(ValueError, match=f"{PREFIX}{variable} is .*whole number"):
+        Settings.from_environment({PREFIX + variable: text})
+
+
+def test_secret_is_never_shown() -> None:
+    assert "hush" not in repr(Settings(secret_key="hush"))  # noqa: S106
+
+
+def test_request_holds_more_than_one_file() -> None:
+    settings = Settings(max_file_bytes=10)
+    assert settings.max_request_bytes > settings.max_file_bytes
+
+
+def test_every_setting_is_in_the_example() -> None:
+    example = (ROOT / ".env.example").read_text()
+    given = dict(re.findall(rf"^({PREFIX}\w+)=(.*)$", example, re.M))
+    assert set(given) == VARIABLES
+    assert Settings.from_environment(given) == Settings()
+
+
+def test_every_setting_is_documented() -> None:
+    documented = re.findall(rf"^\| `({PREFIX}\w+)` ", (ROOT / "docs/settings.md").read_text(), re.M)
+    assert set(documented) == VARIABLES

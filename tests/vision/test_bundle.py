@@ -1,0 +1,80 @@
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hematovision.cells import CellType
+from hematovision.errors import ModelDamagedError, ModelMissingError
+from hematovision.vision.bundle import damaged_files, read_bundle, sha256_of
+
+from .model_folder import FILES, bundle_document, write_model_folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_model_folder(tmp_path / "model")
+
+
+def test_folder_is_read(folder: Path) -> None:
+    bundle = read_bundle(folder)
+    assert bundle.identity.name == "blood_cell"
+    assert (
+        bundle.identity.sha256 == hashlib.sha256((folder / "bundle.json").read_bytes()).hexdigest()
+    )
+    assert bundle.classes[0] is CellType.EOSINOPHIL
+    assert bundle.crop.stain_mean == (0.1, 0.2, 0.3)
+    assert bundle.locator.side == 640
+    assert (bundle.coverage, bundle.set_threshold) == (0.9, 0.05)
+    assert bundle.document["metrics"]["jtsc"]["right"] == 0.61
+    assert damaged_files(bundle) == ()
+
+
+@pytest.mark.parametrize("name", ["bundle.json", *FILES])
+def test_missing_file_is_named(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    with pytest.raises(ModelMissingError, match=name):
+        read_bundle(folder)
+
+
+def test_missing_folder_is_a_missing_model(tmp_path: Path) -> None:
+    with pytest.raises(ModelMissingError):
+        read_bundle(tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"classes": ["neutrophil", "unicorn"]}, id="unknown class"),
+        pytest.param({"crop": {"size": 128}}, id="crop rule not whole"),
+        pytest.param({"locator": {"speed": 9}}, id="unknown rule"),
+        pytest.param({"prediction_set": {}}, id="no threshold"),
+        pytest.param({"files": ...}, id="no hashes"),
+        pytest.param({"crop": None}, id="no crop rule"),
+    ],
+)
+def test_damaged_document_is_refused(folder: Path, change: dict[str, Any]) -> None:
+    changed = bundle_document() | change
+    document = {name: value for name, value in changed.items() if value is not ...}
+    write_model_folder(folder, document)
+    with pytest.raises(ModelDamagedError, match=r"bundle\.json"):
+        read_bundle(folder)
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b"\xff\xfe"])
+def test_document_that_is_none_is_refused(folder: Path, text: bytes) -> None:
+    (folder / "bundle.json").write_bytes(text)
+    with pytest.raises(ModelDamagedError, match=r"bundle\.json"):
+        read_bundle(folder)
+
+
+def test_changed_and_lost_files_are_named(folder: Path) -> None:
+    bundle = read_bundle(folder)
+    (folder / "locator.onnx").write_bytes(b"another")
+    assert damaged_files(bundle) == ("locator.onnx",)
+    (folder / "blood_cell.onnx").unlink()
+    assert set(damaged_files(bundle)) == set(FILES)
+
+
+def test_missing_file_has_a_hash_like_no_other(tmp_path: Path) -> None:
+    assert sha256_of(tmp_path / "none") == ""
