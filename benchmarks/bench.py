@@ -1,0 +1,170 @@
+"""`make bench`: how fast HematoVision is, as ratios to Keras `model.predict` in the same run.
+
+Machines differ and are shared, so no figure here is a test: read the ratios.
+"""
+
+import argparse
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+from hematovision.config import PACKAGED_MODEL
+from hematovision.services.readings import read_image
+from hematovision.vision.bundle import CLASSIFIER_FILE, KERAS_FILE
+from hematovision.vision.reader import load_reader
+from hematovision.vision.runtime import Network
+
+ROUNDS = 40
+PHOTOS = 200
+STARTS = 5
+BOUNDARY = "hematovision-bench"
+
+
+def median_ms(work: Callable[[], object], rounds: int = ROUNDS) -> float:
+    """Give the median time of a call in milliseconds, after three to warm up."""
+    for _ in range(3):
+        work()
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return 1000 * statistics.median(times)
+
+
+def free_port() -> int:
+    """Find a port that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def start_server(port: int) -> tuple[subprocess.Popen[bytes], float]:
+    """Start `hematovision serve`; give it and the seconds until it answered."""
+    command = Path(sys.executable).with_name("hematovision")
+    begin = time.perf_counter()
+    server = subprocess.Popen(
+        [command, "serve", "--port", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ,
+    )
+    while time.perf_counter() - begin < 60:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5):
+                return server, time.perf_counter() - begin
+        except OSError:
+            time.sleep(0.01)
+    server.kill()
+    raise SystemExit("hematovision serve did not answer within a minute.")
+
+
+def post(port: int, picture: bytes) -> bytes:
+    """Send one picture to `POST /predict` and ask for JSON."""
+    head = (
+        f"--{BOUNDARY}\r\nContent-Disposition: form-data; name=image; filename=photo.jpg\r\n"
+        "Content-Type: image/jpeg\r\n\r\n"
+    )
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/predict",
+        head.encode() + picture + f"\r\n--{BOUNDARY}--\r\n".encode(),
+        {
+            "Accept": "application/json",
+            "Content-Type": f"multipart/form-data; boundary={BOUNDARY}",
+        },
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        body: bytes = answer.read()
+    return body
+
+
+def measure(data: Path) -> dict[str, float]:
+    """Run every part once, in one process and one server beside it."""
+    photos = [path.read_bytes() for path in sorted((data / "bccd" / "photos").glob("*.jpg"))]
+    reader = load_reader(PACKAGED_MODEL)
+    size = reader.bundle.crop.size
+    crop = np.random.default_rng(0).integers(0, 255, (1, size, size, 3), dtype=np.uint8)
+    network = keras.models.load_model(PACKAGED_MODEL / KERAS_FILE)
+    classifier = Network(PACKAGED_MODEL / CLASSIFIER_FILE)
+    ready = crop.astype(np.float32)
+    result = {
+        "a_keras_predict_ms": median_ms(lambda: network.predict(ready, verbose=0)),
+        "b_classifier_ms": median_ms(lambda: classifier(crop)),
+        "c_pipeline_ms": median_ms(lambda: read_image(photos[0], reader=reader)),
+    }
+    port = free_port()
+    server, _ = start_server(port)
+    try:
+        result["d_post_predict_ms"] = median_ms(lambda: post(port, photos[0]))
+        result["f_memory_after_reading_mb"] = psutil.Process(server.pid).memory_info().rss / 1e6
+    finally:
+        server.terminate()
+        server.wait()
+    start = time.perf_counter()
+    for photo in photos[:PHOTOS]:
+        read_image(photo, reader=reader)
+    result["e_photos_a_second"] = min(PHOTOS, len(photos)) / (time.perf_counter() - start)
+    result |= measure_start()
+    result["b_to_a"] = result["b_classifier_ms"] / result["a_keras_predict_ms"]
+    result["c_to_a"] = result["c_pipeline_ms"] / result["a_keras_predict_ms"]
+    return result
+
+
+def measure_start() -> dict[str, float]:
+    """Start the server a few times; give medians of the time and the memory."""
+    seconds, memory = [], []
+    for _ in range(STARTS):
+        server, took = start_server(free_port())
+        seconds.append(took)
+        memory.append(psutil.Process(server.pid).memory_info().rss / 1e6)
+        server.terminate()
+        server.wait()
+    return {
+        "f_start_s": statistics.median(seconds),
+        "f_memory_at_start_mb": statistics.median(memory),
+    }
+
+
+def main() -> None:
+    """Measure, print a table, and write JSON where asked."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--json", type=Path, help="also write the figures here")
+    options = parser.parse_args()
+    if not (options.data / "bccd").is_dir():
+        raise SystemExit(f"{options.data}/bccd is missing; docs/data.md says where to get it.")
+    result = measure(options.data)
+    table = Table("what", "median", "to (a)", title="One run on this machine")
+    rows = (
+        ("(a) Keras model.predict, one ready crop", "a_keras_predict_ms", "ms"),
+        ("(b) classifier, one ready crop", "b_classifier_ms", "ms"),
+        ("(c) pipeline, JPEG of 640x480 to readings", "c_pipeline_ms", "ms"),
+        ("(d) POST /predict as JSON", "d_post_predict_ms", "ms"),
+        (f"(e) pipeline over {PHOTOS} photos", "e_photos_a_second", "photos/s"),
+        ("(f) serve, until it answers", "f_start_s", "s"),
+        ("(f) its memory at start", "f_memory_at_start_mb", "MB"),
+        ("(f) its memory after reading photos", "f_memory_after_reading_mb", "MB"),
+    )
+    for what, key, unit in rows:
+        ratio = f"{result[key] / result['a_keras_predict_ms']:.3f}" if unit == "ms" else ""
+        table.add_row(what, f"{result[key]:.2f} {unit}", ratio)
+    Console().print(table)
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
