@@ -103,6 +103,16 @@ SAMPLES: dict[str, tuple[Callable[[], bytes], RgbImage, int]] = {
         RED3,
         0,
     ),
+    "tiff 16 bit, differences": (
+        lambda: write_tiff(DEEP, compression="lzw", predictor=True),
+        PHOTO,
+        0,
+    ),
+    "tiff 16 bit, planar": (
+        lambda: write_tiff(DEEP, compression="deflate", planar=True),
+        PHOTO,
+        0,
+    ),
     "bmp": (lambda: as_mode("RGB", "BMP"), PHOTO, 0),
     "webp": (lambda: as_mode("RGB", "WEBP", lossless=True), PHOTO, 0),
     "webp lossy": (lambda: as_mode("RGB", "WEBP", quality=95), PHOTO, 16),

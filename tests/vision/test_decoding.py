@@ -246,6 +246,11 @@ def test_too_large_is_refused_from_the_header(width: int, height: int, message: 
         decode_image(_announcing(width, height))
 
 
+def test_limit_beyond_that_of_pillow_does_not_lift_it() -> None:
+    with pytest.raises(ImageTooLargeError, match=r"212 megapixels, the limit is 178\.957"):
+        decode_image(_announcing(20_000, 10_600), max_pixels=10**9)
+
+
 def test_limit_itself_is_accepted() -> None:
     height, width, _ = PHOTO.shape
     assert decode_image(PNG, max_pixels=height * width).shape == PHOTO.shape

@@ -16,6 +16,7 @@ def write_tiff(
     order: str = "<",
     compression: str = "raw",
     planar: bool = False,
+    predictor: bool = False,
     photometric: int | None = None,
 ) -> bytes:
     """Write one strip a plane; the directory lies behind the pixels.
@@ -25,10 +26,13 @@ def write_tiff(
         order: `<` for little endian, `>` for big endian.
         compression: One of `COMPRESSION`.
         planar: Whether each channel lies in a strip of its own.
+        predictor: Whether each pixel is written as the difference from the one on its left.
         photometric: How numbers become colours; None for black is zero, or RGB.
     """
     pixels = pixels[:, :, np.newaxis] if pixels.ndim == 2 else pixels
     height, width, channels = pixels.shape
+    if predictor:
+        pixels = np.diff(pixels, axis=1, prepend=pixels.dtype.type(0))
     ordered = pixels.astype(pixels.dtype.newbyteorder(order))
     planes = [ordered[:, :, i] for i in range(channels)] if planar else [ordered]
     strips = [_compress(plane.tobytes(), compression) for plane in planes]
@@ -45,6 +49,7 @@ def write_tiff(
         (278, LONG, [height]),
         (279, LONG, [len(strip) for strip in strips]),
         (284, SHORT, [2 if planar else 1]),
+        (317, SHORT, [2 if predictor else 1]),
         (339, SHORT, [{"u": 1, "i": 2, "f": 3}[pixels.dtype.kind]] * channels),
     ]
     body = b"".join(strips)

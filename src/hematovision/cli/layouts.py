@@ -83,9 +83,11 @@ class TerminalTable:
         self._photos += 1
         self._counts.update(reading.counts)
         rows = [_row(number, cell) for number, cell in enumerate(reading.cells, start=1)]
+        # A Text, because a name like "[red]" would be taken for markup.
+        photo = Text(visible(path))
         for row in rows or [("", "no white cell found", "", "")]:
-            # A Text, because a name like "[red]" would be taken for markup.
-            self._table.add_row(Text(visible(path)), *row)
+            self._table.add_row(photo, *row)
+            photo = Text()
 
     def close(self, unread: int) -> None:
         """Print the table and the totals."""

@@ -34,6 +34,7 @@ from hematovision.errors import (
 
 MAX_PIXELS = 40_000_000
 MIN_SIDE = 32
+PILLOW_LIMIT = 2 * (Image.MAX_IMAGE_PIXELS or MAX_PIXELS)
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP")
 
 MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"}
@@ -98,8 +99,9 @@ def _open(data: bytes, max_pixels: int) -> ImageFile:
     try:
         return Image.open(io.BytesIO(data), formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        limit = min(max_pixels, PILLOW_LIMIT)
         pixels = re.search(r"\((\d+) pixels\)", str(error))
-        raise _too_large(int(pixels[1]) if pixels else max_pixels + 1, max_pixels) from error
+        raise _too_large(int(pixels[1]) if pixels else limit + 1, limit) from error
     except Exception as error:  # Hostile bytes make plugins raise whatever they stumble over.
         raise _refusal_of_header(data) from error
 
@@ -127,6 +129,7 @@ def _is_deep_planar(image: ImageFile) -> bool:
     """Tell whether channels of 16 bits lie apart and uncompressed, which Pillow reads wrongly."""
     return (
         isinstance(image, TiffImagePlugin.TiffImageFile)
+        and image.info.get("compression") == "raw"
         and image.tag_v2.get(TiffImagePlugin.PLANAR_CONFIGURATION) == 2
         and max(image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (1,))) > 8
     )
@@ -159,7 +162,8 @@ def _to_rgb(image: Image.Image) -> RgbImage:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image)
-    return np.array(image.convert("RGB"))
+    # Pillow would copy a picture that is RGB already: 160 MB at the limit.
+    return np.array(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def _orientation(image: ImageFile) -> int:
