@@ -117,11 +117,10 @@ def _too_large() -> Problem:
 
 
 def _answer_http(error: HTTPException) -> Response:
-    if error.response is not None or error.code is None or error.code < 400:
-        return make_response(error.get_response())
-    known = _OF_REQUESTS.get(type(error)) or _OF_STATUS.get(error.code)
+    status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
+    known = _OF_REQUESTS.get(type(error)) or _OF_STATUS.get(status)
     code, detail, advice = known or ("bad_request", error.description or error.name, _START_AGAIN)
-    answer = _answer(Problem(error.code, code, detail, advice))
+    answer = _answer(Problem(status, code, detail, advice))
     for name, value in error.get_headers():
         if name == "Allow":
             answer.headers[name] = value

@@ -38,8 +38,9 @@ def crop_uris(photo: RgbImage, boxes: list[Box]) -> list[str]:
         boxes: Where the cells lie.
 
     Returns:
-        A `data:` URI of a square JPEG a box, each of the same number of photo pixels; what lies
-        over the photo's border is filled with the median colour of the border.
+        A `data:` URI of a square JPEG a box, each of the same number of photo pixels. At the
+        photo's border the square is moved inside; where the whole photo is smaller than the
+        square, the rest has the median colour of the border.
     """
     if not boxes:
         return []
@@ -52,16 +53,23 @@ def crop_uris(photo: RgbImage, boxes: list[Box]) -> list[str]:
 
 
 def _square(photo: RgbImage, box: Box, side: int, fill: NDArray[np.uint8]) -> RgbImage:
-    """Cut the square of `side` pixels around the middle of a box."""
+    """Cut the square of `side` pixels around the middle of a box, as far as the photo goes."""
     height, width = photo.shape[:2]
-    top = (box.ymin + box.ymax - side) // 2
-    left = (box.xmin + box.xmax - side) // 2
+    top = _start((box.ymin + box.ymax) // 2, side, height)
+    left = _start((box.xmin + box.xmax) // 2, side, width)
     square = np.empty((side, side, 3), np.uint8)
     square[:] = fill
-    y1, y2 = max(top, 0), min(top + side, height)
-    x1, x2 = max(left, 0), min(left + side, width)
-    square[y1 - top : y2 - top, x1 - left : x2 - left] = photo[y1:y2, x1:x2]
+    y, x = max(top, 0), max(left, 0)
+    part = photo[y : top + side, x : left + side]
+    square[y - top : y - top + part.shape[0], x - left : x - left + part.shape[1]] = part
     return square
+
+
+def _start(middle: int, side: int, length: int) -> int:
+    """Say where the square begins: inside the photo, or around it where the photo is smaller."""
+    if side > length:
+        return (length - side) // 2
+    return min(max(middle - side // 2, 0), length - side)
 
 
 def _border_colour(photo: RgbImage) -> NDArray[np.uint8]:

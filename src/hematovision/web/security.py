@@ -4,6 +4,7 @@ import os
 import secrets
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -142,22 +143,18 @@ def _add_headers(response: Response) -> Response:
 def _keep_secret_key(folder: Path) -> str:
     """Read the key of this installation; make it at the first start.
 
-    The key is written whole under another name and then linked, so that of two servers that start
-    at once one makes it, and the other never reads half of it.
+    A new key is written whole under another name and then linked, unless there is one: of two
+    servers that start at once one makes it, and the other never reads half of it.
 
     Args:
         folder: Private to the server.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = folder / "secret_key"
-    if not file.exists():
-        handle, draft = tempfile.mkstemp(dir=folder, prefix=".secret_key-")
-        with os.fdopen(handle, "w") as stream:
-            stream.write(secrets.token_hex(32))
-        try:
-            os.link(draft, file)
-        except FileExistsError:
-            pass
-        finally:
-            Path(draft).unlink()
+    handle, draft = tempfile.mkstemp(dir=folder, prefix=".secret_key-")
+    with os.fdopen(handle, "w") as stream:
+        stream.write(secrets.token_hex(32))
+    with suppress(FileExistsError):
+        os.link(draft, file)
+    Path(draft).unlink()
     return file.read_text()

@@ -29,7 +29,7 @@ const showPreview = (picture) => {
   const image = document.createElement("img");
   const place = row.firstElementChild;
   if (!preview) return place.replaceWith(blankOf(picture));
-  Object.assign(image, { alt: `Picture ${number}`, width: 88, height: 66 });
+  Object.assign(image, { alt: `Picture ${number}`, width: 88, height: 66, loading: "lazy" });
   image.addEventListener("error", () => image.replaceWith(blankOf(picture)));
   image.src = preview;
   return place.replaceWith(image);

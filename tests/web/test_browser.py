@@ -1,0 +1,363 @@
+"""The whole way in a real Chromium, against a real WSGI server."""
+
+import contextlib
+import dataclasses
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import waitress
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from tests.conftest import EmptyReader, skip_or_fail
+from waitress import wasyncore
+
+from hematovision.cells import CellReader
+from hematovision.config import Settings
+from hematovision.errors import ModelMissingError
+from hematovision.vision.reader import load_reader
+from hematovision.web import create_app
+
+from .conftest import encode
+
+pytestmark = pytest.mark.browser
+
+SIZES = [pytest.param((1440, 900), id="desk"), pytest.param((390, 844), id="phone")]
+THEMES = ["light", "dark"]
+PHOTO = np.random.default_rng(3).integers(0, 255, (96, 128, 3), dtype=np.uint8)
+Size = tuple[int, int]
+
+
+@contextlib.contextmanager
+def serve(settings: Settings, reader: CellReader | None) -> Iterator[str]:
+    server = waitress.create_server(create_app(settings, reader), host="127.0.0.1", port=0)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.effective_port}/"
+    finally:
+        # In the server's own thread, so that no connection is closed while it is being served.
+        server.trigger.pull_trigger(lambda: wasyncore.close_all(server._map))
+        thread.join(10)
+        server.task_dispatcher.shutdown()
+
+
+@pytest.fixture
+def url(settings: Settings, reader: CellReader) -> Iterator[str]:
+    with serve(settings, reader) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        skip_or_fail("there is no chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Open pages whose console must stay silent, but for the refusals that the network names."""
+    said: list[str] = []
+    contexts = []
+
+    def listen(page: Page) -> None:
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+
+    def open_one(*, size: Size = (1440, 900), **options: object) -> Page:
+        width, height = size
+        context = browser.new_context(viewport={"width": width, "height": height}, **options)
+        context.on("page", listen)
+        contexts.append(context)
+        return context.new_page()
+
+    yield open_one
+    for context in contexts:
+        context.close()
+    assert [text for text in said if not text.startswith("Failed to load resource")] == []
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> dict[str, str]:
+    """Write a good picture, a torn one and a TIFF, and give their paths."""
+    jpeg = encode(PHOTO, "JPEG")
+    contents = {
+        "good.jpg": jpeg,
+        "torn.jpg": jpeg[: len(jpeg) // 2],
+        "good.tif": encode(PHOTO, "TIFF"),
+        "empty.png": b"",
+    }
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    return {name: str(tmp_path / name) for name in contents}
+
+
+def assert_no_violations(page: Page) -> None:
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+
+
+def assert_fits(page: Page) -> None:
+    width = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert page.evaluate(width) == 0
+
+
+def drop_files(page: Page, paths: list[str]) -> None:
+    """Drop files on the page, as a file manager does."""
+    page.evaluate(
+        """() => {
+          const input = document.createElement("input");
+          Object.assign(input, { type: "file", multiple: true, id: "dropped" });
+          document.body.append(input);
+        }"""
+    )
+    page.set_input_files("#dropped", paths)
+    page.evaluate(
+        """() => {
+          const input = document.querySelector("#dropped");
+          const dataTransfer = new DataTransfer();
+          for (const file of input.files) dataTransfer.items.add(file);
+          input.remove();
+          document.dispatchEvent(new DragEvent("drop", { dataTransfer, cancelable: true }));
+        }"""
+    )
+
+
+def test_chosen_picture_is_read_and_opens_with_boxes_and_cards(
+    open_page: Callable[..., Page], url: str, photos: dict[str, str]
+) -> None:
+    page = open_page()
+    page.goto(url)
+    expect(page.locator("[data-next]")).to_be_hidden()
+    page.set_input_files("#pick", photos["good.jpg"])
+    row = page.locator(".file")
+    expect(row.locator(".say")).to_have_text("N1 neutrophil?1 unidentified")
+    expect(row).to_contain_text("128 \N{MULTIPLICATION SIGN} 96 · read in")
+    expect(page.locator("[data-summary]")).to_have_text("1 picture · 1 read")
+    expect(page.locator("[data-next]")).to_have_text("Open picture 1, 1 unidentified Ctrl ↵")
+    with page.expect_popup() as opened:
+        row.get_by_role("button", name="Open picture 1", exact=True).click()
+    result = opened.value
+    expect(result.locator("article")).to_have_count(2)
+    expect(result.locator(".found a")).to_have_count(2)
+    expect(result.get_by_role("heading", level=1)).to_contain_text("2 white cells")
+    expect(result.locator("article").nth(1)).to_contain_text("Monocyte or lymphocyte.")
+
+
+def test_boxes_lie_on_their_cells(
+    open_page: Callable[..., Page], url: str, photos: dict[str, str]
+) -> None:
+    page = open_page()
+    page.goto(url)
+    page.set_input_files("#pick", photos["good.jpg"])
+    expect(page.locator("[data-next]")).to_contain_text("Open picture 1")
+    with page.expect_popup() as opened:
+        page.keyboard.press("Control+Enter")
+    result = opened.value
+    photo = result.locator(".frame img").bounding_box()
+    box = result.locator(".found .edge").nth(1).bounding_box()
+    assert photo
+    assert box
+    shown = min(photo["width"] / 128, photo["height"] / 96)
+    middle = photo["x"] + photo["width"] / 2
+    assert box["x"] == pytest.approx(middle, abs=4)
+    assert box["width"] == pytest.approx(64 * shown, abs=4)
+    assert box["height"] == pytest.approx(48 * shown, abs=4)
+
+
+def test_dropped_pictures_are_read_and_the_bad_one_says_why_at_its_place(
+    open_page: Callable[..., Page], url: str, photos: dict[str, str]
+) -> None:
+    page = open_page()
+    page.goto(url)
+    drop_files(page, [photos["good.jpg"], photos["torn.jpg"], photos["good.tif"]])
+    expect(page.locator("[data-summary]")).to_have_text("3 pictures · 2 read, 1 needs you")
+    first = page.locator(".file").first
+    expect(first).to_contain_text("Picture 2")
+    expect(first).to_have_class("file bad")
+    expect(first).to_contain_text("Copy it again from the microscope.")
+    expect(page.locator(".file .blank", has_text="TIFF")).to_be_visible()
+    with page.expect_file_chooser() as chooser:
+        first.get_by_role("button", name="Replace picture 2").click()
+    chooser.value.set_files(photos["good.jpg"])
+    expect(page.locator("[data-summary]")).to_have_text("3 pictures · 3 read")
+    page.get_by_role("button", name="Remove picture 1").click()
+    expect(page.locator(".file")).to_have_count(2)
+    page.get_by_role("button", name="Remove all").click()
+    expect(page.get_by_text("Nothing here yet")).to_be_visible()
+
+
+def test_pasted_picture_is_read(
+    open_page: Callable[..., Page], url: str, photos: dict[str, str]
+) -> None:
+    page = open_page()
+    page.goto(url)
+    page.evaluate(
+        """(bytes) => {
+          const file = new File([new Uint8Array(bytes)], "x.jpg", { type: "image/jpeg" });
+          const clipboardData = new DataTransfer();
+          clipboardData.items.add(file);
+          document.dispatchEvent(new ClipboardEvent("paste", { clipboardData }));
+        }""",
+        list(Path(photos["good.jpg"]).read_bytes()),
+    )
+    expect(page.locator("[data-summary]")).to_have_text("1 picture · 1 read")
+
+
+def test_picture_under_way_can_be_cancelled_and_read_again(
+    open_page: Callable[..., Page], url: str, photos: dict[str, str]
+) -> None:
+    page = open_page()
+    page.goto(url)
+    page.route("**/predict", lambda route: None)
+    page.set_input_files("#pick", [photos["good.jpg"], photos["good.tif"]])
+    page.get_by_role("button", name="Cancel picture 1").click()
+    expect(page.locator(".file", has_text="Picture 1")).to_contain_text("It was not read.")
+    page.get_by_role("button", name="Cancel picture 2").click()
+    page.unroute("**/predict")
+    page.get_by_role("button", name="Read again picture 1").click()
+    expect(page.locator("[data-summary]")).to_have_text("2 pictures · 1 read, 1 cancelled")
+
+
+def test_server_that_does_not_answer_is_said_at_the_picture(
+    open_page: Callable[..., Page], url: str, photos: dict[str, str]
+) -> None:
+    page = open_page()
+    page.goto(url)
+    page.route("**/predict", lambda route: route.abort())
+    page.set_input_files("#pick", photos["good.jpg"])
+    expect(page.locator(".file")).to_contain_text("The server did not answer.")
+    page.unroute("**/predict")
+    page.get_by_role("button", name="Read again picture 1").click()
+    expect(page.locator("[data-summary]")).to_have_text("1 picture · 1 read")
+
+
+def test_photo_without_a_cell_is_said_in_words(
+    open_page: Callable[..., Page], settings: Settings, photos: dict[str, str]
+) -> None:
+    with serve(settings, EmptyReader()) as url:
+        page = open_page()
+        page.goto(url)
+        page.set_input_files("#pick", photos["good.jpg"])
+        expect(page.locator(".file .say")).to_have_text("No white cell found")
+        with page.expect_popup() as opened:
+            page.get_by_role("button", name="Open picture 1", exact=True).click()
+        expect(opened.value.locator("h2", has_text="No white cell found")).to_be_visible()
+        assert_no_violations(opened.value)
+
+
+def test_without_scripts_one_picture_is_read_by_the_form(
+    open_page: Callable[..., Page], url: str, photos: dict[str, str]
+) -> None:
+    page = open_page(java_script_enabled=False)
+    page.goto(url)
+    page.set_input_files("#pick", photos["good.jpg"])
+    page.get_by_role("button", name="Read").click()
+    expect(page.locator("article")).to_have_count(2)
+    expect(page.get_by_role("button")).to_have_count(0)
+    page.get_by_role("link", name="Read another photo").click()
+    page.set_input_files("#pick", photos["torn.jpg"])
+    page.get_by_role("button", name="Read").click()
+    expect(page.get_by_role("alert")).to_contain_text("Copy it again from the microscope.")
+
+
+def send_form(page: Page, path: str) -> None:
+    """Send a picture by the plain form, past the script."""
+    page.set_input_files("[data-open-form] input[type=file]", path)
+    page.evaluate(
+        "() => { const form = document.querySelector('[data-open-form]');"
+        "form.target = '_self'; form.submit(); }"
+    )
+    page.wait_for_url("**/predict")
+
+
+def test_key_b_switches_the_boxes(
+    open_page: Callable[..., Page], url: str, photos: dict[str, str]
+) -> None:
+    page = open_page()
+    page.goto(url)
+    send_form(page, photos["good.jpg"])
+    button = page.get_by_role("button", name="Boxes")
+    boxes = page.locator(".found")
+    for shown in (False, True):
+        page.keyboard.press("b")
+        expect(boxes).to_be_visible(visible=shown)
+        expect(button).to_have_attribute("aria-pressed", str(shown).lower())
+    page.locator(".found a").nth(1).click()
+    expect(page.locator(".found a").nth(1)).to_have_attribute("aria-current", "true")
+    page.keyboard.press("Control+Enter")
+    expect(page.get_by_role("heading", name="New reading")).to_be_visible()
+
+
+def test_theme_is_remembered_and_keys_are_listed(open_page: Callable[..., Page], url: str) -> None:
+    page = open_page(color_scheme="light")
+    page.goto(url)
+    page.get_by_role("button", name="Theme: as the system").click()
+    page.get_by_role("button", name="Theme: light").click()
+    page.goto(url + "no-such-page")
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    assert_no_violations(page)
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("size", SIZES)
+def test_every_page_is_accessible_and_fits(
+    open_page: Callable[..., Page], url: str, photos: dict[str, str], size: Size, theme: str
+) -> None:
+    page = open_page(size=size, color_scheme=theme)
+    page.goto(url)
+    assert_no_violations(page)
+    page.set_input_files("#pick", [photos["good.jpg"], photos["torn.jpg"], photos["good.tif"]])
+    expect(page.locator("[data-summary]")).to_have_text("3 pictures · 2 read, 1 needs you")
+    assert_no_violations(page)
+    assert_fits(page)
+    send_form(page, photos["good.jpg"])
+    assert_no_violations(page)
+    assert_fits(page)
+    page.goto(url)
+    send_form(page, photos["torn.jpg"])
+    assert_no_violations(page)
+    assert_fits(page)
+
+
+def test_page_without_a_model_says_so(
+    open_page: Callable[..., Page], settings: Settings, photos: dict[str, str]
+) -> None:
+    with serve(settings, None) as url:
+        page = open_page()
+        page.goto(url)
+        expect(page.get_by_role("alert")).to_contain_text("No model is loaded")
+        assert_no_violations(page)
+        page.set_input_files("#pick", photos["good.jpg"])
+        expect(page.get_by_role("button", name="Read again picture 1")).to_be_visible()
+
+
+@pytest.mark.real_data
+def test_real_photo_is_read_by_the_shipped_model(
+    open_page: Callable[..., Page], settings: Settings, data_folder: Path
+) -> None:
+    try:
+        reader = load_reader(Settings().model_folder)
+    except ModelMissingError as error:
+        skip_or_fail(error.message)
+    wide = dataclasses.replace(settings, max_file_bytes=2**24)
+    with serve(wide, reader) as url:
+        page = open_page()
+        page.goto(url)
+        page.set_input_files("#pick", data_folder / "bccd" / "photos" / "BloodImage_00010.jpg")
+        expect(page.locator("[data-summary]")).to_have_text("1 picture · 1 read", timeout=30_000)
+        with page.expect_popup() as opened:
+            page.get_by_role("button", name="Open picture 1", exact=True).click()
+        expect(opened.value.locator("article .pic")).to_have_count(2)

@@ -1,0 +1,78 @@
+from collections.abc import Iterator
+from http import HTTPStatus
+
+import pytest
+from flask import Flask, abort, redirect
+from flask.testing import FlaskClient
+from werkzeug.wrappers import Response
+
+from hematovision.errors import HematoVisionError
+from hematovision.web.errors import STATUS_OF, problem_of
+from hematovision.web.security import public
+
+from .conftest import JSON
+
+
+def every_failure(base: type[HematoVisionError] = HematoVisionError) -> Iterator[type]:
+    for kind in base.__subclasses__():
+        yield kind
+        yield from every_failure(kind)
+
+
+def test_every_named_failure_has_a_status() -> None:
+    assert set(every_failure()) == set(STATUS_OF)
+
+
+@pytest.mark.parametrize("kind", STATUS_OF)
+def test_every_problem_says_what_is_wrong_and_what_to_do(kind: type[HematoVisionError]) -> None:
+    problem = problem_of(kind("It is wrong."))
+    assert problem.detail == "It is wrong."
+    assert problem.advice
+    assert problem.status in range(400, 500) or problem.status == HTTPStatus.SERVICE_UNAVAILABLE
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "status", "code"),
+    [
+        pytest.param("GET", "/no-such-page", 404, "not_found", id="404"),
+        pytest.param("GET", "/static/%00", 404, "not_found", id="404 NUL"),
+        pytest.param("GET", "/static/../__init__.py", 404, "not_found", id="404 climbs"),
+        pytest.param("GET", "/predict", 405, "method_not_allowed", id="405"),
+        pytest.param("GET", "/teapot", 418, "bad_request", id="418"),
+        pytest.param("GET", "/broken", 500, "internal", id="500"),
+    ],
+)
+def test_every_failure_is_a_page_or_a_problem(
+    app: Flask, method: str, url: str, status: int, code: str
+) -> None:
+    app.add_url_rule("/teapot", view_func=public(lambda: abort(418)), endpoint="teapot")
+    app.add_url_rule("/broken", view_func=public(lambda: 1 / 0), endpoint="broken")
+    client = app.test_client()
+    page = client.open(url, method=method)
+    assert page.status_code == status
+    assert page.mimetype == "text/html"
+    assert 'role="alert"' in page.text
+    answer = client.open(url, method=method, headers=JSON)
+    assert answer.status_code == status
+    assert answer.mimetype == "application/problem+json"
+    assert list(answer.json) == ["type", "title", "status", "code", "detail", "advice"]
+    assert answer.json["code"] == code
+    assert "ZeroDivision" not in page.text + answer.text
+
+
+def test_crash_is_logged(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
+    app.add_url_rule("/broken", view_func=public(lambda: 1 / 0), endpoint="broken")
+    app.test_client().get("/broken")
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_405_says_which_methods_are_taken(client: FlaskClient) -> None:
+    assert "POST" in client.get("/predict").headers["Allow"]
+
+
+def test_redirect_stays_a_redirect(app: Flask) -> None:
+    def moved() -> Response:
+        abort(redirect("/"))
+
+    app.add_url_rule("/moved", view_func=public(moved), endpoint="moved")
+    assert app.test_client().get("/moved").status_code == HTTPStatus.FOUND

@@ -1,0 +1,62 @@
+import base64
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hematovision.cells import Box, RgbImage
+from hematovision.web.pictures import CROP_SIDE, crop_uris, photo_uri
+
+
+def opened(uri: str) -> RgbImage:
+    head, _, body = uri.partition(",")
+    assert head == "data:image/jpeg;base64"
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(body))))
+
+
+def plain(height: int, width: int, colour: tuple[int, int, int] = (200, 190, 180)) -> RgbImage:
+    return np.full((height, width, 3), colour, np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("shape", "shown"),
+    [
+        pytest.param((96, 128), (96, 128), id="small stays"),
+        pytest.param((1500, 2000), (1200, 1600), id="large shrinks"),
+        pytest.param((2000, 500), (1600, 400), id="tall shrinks"),
+    ],
+)
+def test_photo_is_shown_whole(shape: tuple[int, int], shown: tuple[int, int]) -> None:
+    assert opened(photo_uri(plain(*shape))).shape[:2] == shown
+
+
+def test_crops_of_a_photo_have_one_scale() -> None:
+    photo = plain(400, 600)
+    photo[100:120, 100:120] = photo[300:320, 300:320] = 0
+    large, small = Box(80, 80, 180, 140), Box(300, 300, 320, 320)
+    dark = [(opened(uri).mean(axis=2) < 90).sum() for uri in crop_uris(photo, [large, small])]
+    assert dark[0] == pytest.approx(dark[1], rel=0.1)
+    assert dark[1] == pytest.approx((20 * CROP_SIDE / 135) ** 2, rel=0.1)
+
+
+def test_crop_at_the_border_stays_inside_the_photo() -> None:
+    photo = plain(200, 300)
+    photo[:100] = (90, 60, 160)
+    (uri,) = crop_uris(photo, [Box(0, 0, 60, 60)])
+    crop = opened(uri)
+    assert crop.shape == (CROP_SIDE, CROP_SIDE, 3)
+    assert np.abs(crop.reshape(-1, 3) - np.array([90, 60, 160])).max() < 8
+
+
+@pytest.mark.parametrize("shape", [(40, 40), (40, 500), (500, 40)])
+def test_crop_larger_than_the_photo_is_filled_with_its_border_colour(
+    shape: tuple[int, int],
+) -> None:
+    photo = plain(*shape)
+    (uri,) = crop_uris(photo, [Box(0, 0, 40, 40)])
+    assert np.abs(opened(uri).astype(int) - [200, 190, 180]).max() < 8
+
+
+def test_photo_without_cells_has_no_crops() -> None:
+    assert crop_uris(plain(40, 40), []) == []
