@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from hematovision.cells import Box, CellType, RgbImage
+from hematovision.learning import LearningError
 from hematovision.learning.leaks import group_fields
 from hematovision.vision.decoding import decode_image
 
@@ -70,7 +71,7 @@ class Cell:
     group: str
 
 
-class DataMissingError(Exception):
+class DataMissingError(LearningError):
     """A published set is not where it should be; the message says what to do."""
 
 

@@ -133,7 +133,7 @@ def score(answers: Sequence[Answer], types: Sequence[CellType], *, seed: int = 0
 
 
 Table = NDArray[np.float64]
-"""Shape (types, types + 2): pictures by truth and name; then none found; then refused and right.
+"""Shape (types, types + 3), a row a true type: named so or so; none found; refused; right and said.
 
 Sums over pictures, so that a bootstrap draw is a sum of the tables of its groups.
 """

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from hematovision.learning import LearningError
 from hematovision.vision.bundle import (
     BUNDLE_FILE,
     CLASSIFIER_FILE,
@@ -26,7 +27,7 @@ from hematovision.vision.runtime import Network
 LARGEST_DIFFERENCE = 1e-4
 
 
-class ParityError(Exception):
+class ParityError(LearningError):
     """`blood_cell.h5` and `blood_cell.onnx` do not give one answer; nothing is shipped."""
 
 

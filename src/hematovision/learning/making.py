@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import keras
@@ -39,6 +39,7 @@ from hematovision.learning.export import (
 )
 from hematovision.learning.locator import SIDE
 from hematovision.learning.network import CLASSIFIER_SIZE
+from hematovision.learning.plots import plot_history
 from hematovision.learning.training import Recipe, open_work, train_classifier, train_locator
 from hematovision.vision.bundle import CLASSIFIER_FILE, LOCATOR_FILE, CropRule, LocatorRule
 from hematovision.vision.classifying import softmax
@@ -140,8 +141,9 @@ def make_model(
             "photos": {s: sum(p.split == s for p in photos) for s in ("train", "val", "unused")},
         },
         metrics={"validation": _validation(probabilities, labels, held)},
-        recipe={"seed": recipe.seed},
+        recipe=asdict(recipe),
     )
+    plot_history(work)
     ship(made, folder)
     log.info("Wrote %s", folder)
 

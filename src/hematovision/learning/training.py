@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hematovision.cells import CellType
+from hematovision.learning import LearningError
 from hematovision.learning.crops import CellSamples
 from hematovision.learning.datasets import Cell, Photo
 from hematovision.learning.locator import LocatorSamples, build_locator, compile_locator
@@ -59,7 +61,7 @@ class Recipe:
     label_smoothing: float = 0.05
 
 
-class RecipeMismatchError(Exception):
+class RecipeMismatchError(LearningError):
     """The work folder holds a run of another recipe; it cannot be continued with this one."""
 
 
@@ -187,7 +189,7 @@ def fit(
             keras.callbacks.BackupAndRestore(work / f"{name}-backup"),
             keras.callbacks.CSVLogger(history, append=True),
         ],
-        verbose=2,
+        verbose="auto" if sys.stdout.isatty() else 2,
     )
 
 
