@@ -112,25 +112,12 @@ def assert_fits(page: Page) -> None:
     assert page.evaluate(width) == 0
 
 
-def drop_files(page: Page, paths: list[str]) -> None:
-    """Drop files on the page, as a file manager does."""
-    page.evaluate(
-        """() => {
-          const input = document.createElement("input");
-          Object.assign(input, { type: "file", multiple: true, id: "dropped" });
-          document.body.append(input);
-        }"""
-    )
-    page.set_input_files("#dropped", paths)
-    page.evaluate(
-        """() => {
-          const input = document.querySelector("#dropped");
-          const dataTransfer = new DataTransfer();
-          for (const file of input.files) dataTransfer.items.add(file);
-          input.remove();
-          document.dispatchEvent(new DragEvent("drop", { dataTransfer, cancelable: true }));
-        }"""
-    )
+def drop(page: Page, *paths: str) -> None:
+    """Drop files and folders on the page, as a file manager does."""
+    session = page.context.new_cdp_session(page)
+    dragged = {"items": [], "files": list(paths), "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        session.send("Input.dispatchDragEvent", {"type": kind, "x": 700, "y": 700, "data": dragged})
 
 
 def test_chosen_picture_is_read_and_opens_with_boxes_and_cards(
@@ -180,7 +167,7 @@ def test_dropped_pictures_are_read_and_the_bad_one_says_why_at_its_place(
 ) -> None:
     page = open_page()
     page.goto(url)
-    drop_files(page, [photos["good.jpg"], photos["torn.jpg"], photos["good.tif"]])
+    drop(page, photos["good.jpg"], photos["torn.jpg"], photos["good.tif"])
     expect(page.locator("[data-summary]")).to_have_text("3 pictures · 2 read, 1 needs you")
     first = page.locator(".file").first
     expect(first).to_contain_text("Picture 2")
@@ -195,6 +182,20 @@ def test_dropped_pictures_are_read_and_the_bad_one_says_why_at_its_place(
     expect(page.locator(".file")).to_have_count(2)
     page.get_by_role("button", name="Remove all").click()
     expect(page.get_by_text("Nothing here yet")).to_be_visible()
+
+
+def test_of_a_dropped_folder_only_pictures_are_read(
+    open_page: Callable[..., Page], url: str, tmp_path: Path
+) -> None:
+    deep = tmp_path / "film" / "deep"
+    deep.mkdir(parents=True)
+    (deep / "a.tif").write_bytes(encode(PHOTO, "TIFF"))
+    (deep.parent / "b.jpg").write_bytes(encode(PHOTO, "JPEG"))
+    (deep.parent / "notes.txt").write_text("not a picture")
+    page = open_page()
+    page.goto(url)
+    drop(page, str(deep.parent))
+    expect(page.locator("[data-summary]")).to_have_text("2 pictures · 2 read")
 
 
 def test_pasted_picture_is_read(

@@ -3,8 +3,10 @@ import dataclasses
 import hashlib
 import io
 import re
+from collections.abc import Sequence
 from http import HTTPStatus
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from flask.testing import FlaskClient
 from PIL import Image
 from tests.conftest import EmptyReader
 
-from hematovision.cells import NOTICE, CellReader, RgbImage
+from hematovision.cells import NOTICE, CellReader, Reading, RgbImage
 from hematovision.config import Settings
 from hematovision.errors import (
     AnimatedImageError,
@@ -259,6 +261,12 @@ def test_one_bad_file_stops_no_other(sender: Sender, settings: Settings) -> None
     assert_nothing_kept(settings)
 
 
+def test_page_of_bad_files_only_says_that_nothing_was_read(sender: Sender) -> None:
+    page = sender.page((b"", "a.jpg"), (b"x", "b.jpg"))
+    assert page.status_code == HTTPStatus.OK
+    assert "Nothing was read <small>2 pictures · 2 could not be read" in page.text
+
+
 def test_pictures_are_read_in_the_order_they_came_whatever_their_field(client: FlaskClient) -> None:
     names = ("b", "a", "b")
     body = b"".join(
@@ -294,6 +302,18 @@ def test_without_a_model_nothing_is_read(
     for answer in (sender.page((JPEG, "a.jpg")), sender.program((JPEG, "a.jpg"))):
         assert answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE
     assert answer.json["code"] == "model_missing"
+
+
+def test_upload_has_no_name_while_it_is_read(settings: Settings) -> None:
+    class LookingReader(EmptyReader):
+        seen: ClassVar[list[list[str]]] = []
+
+        def read(self, photo: RgbImage) -> Sequence[Reading]:
+            self.seen.append(files_under(settings.data_folder))
+            return super().read(photo)
+
+    Sender(create_app(settings, LookingReader()).test_client()).page((JPEG, "a.jpg"))
+    assert LookingReader.seen == [["secret_key"]]
 
 
 def test_nothing_of_a_picture_is_ever_under_static(app: Flask, sender: Sender) -> None:

@@ -12,7 +12,7 @@ LETTER_WIDTH = 8.0
 TAG_MARGIN = 12.0
 GAP = 4.0
 PHONE = 1.75
-"""How much larger the style sheet draws a tag on a phone; room is kept for it."""
+"""How much larger, at most, the style sheet draws a tag on a phone; room is kept for it."""
 
 
 class Area(NamedTuple):
