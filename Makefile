@@ -42,7 +42,7 @@ evaluate: .venv/full ## Measure the model on the pictures in DATA
 lock: ## Make constraints.txt again, with the newest versions
 	rm -rf build/lock && mkdir -p build
 	$(PYTHON) -m venv build/lock
-	build/lock/bin/python -m pip --disable-pip-version-check install --quiet '.[train,dev]'
+	build/lock/bin/python -m pip --disable-pip-version-check install --quiet '.[train,scale,dev]'
 	build/lock/bin/python -m pip freeze --exclude hematovision > build/versions.txt
 	{ head -n 1 constraints.txt; cat build/versions.txt; \
 	  sed -n 's/^tensorflow.cpu==/tensorflow==/p' build/versions.txt; } > build/constraints.txt
@@ -64,5 +64,5 @@ clean: ## Remove the environment and everything that was made
 	@touch $@
 
 .venv/full: pyproject.toml constraints.txt | .venv/.made
-	$(PIP) install --quiet -c constraints.txt -e '.[train,dev]'
+	$(PIP) install --quiet -c constraints.txt -e '.[train,scale,dev]'
 	@touch $@ .venv/light

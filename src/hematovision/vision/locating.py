@@ -21,6 +21,7 @@ STRIDE = 8
 WHITE, RED, PLATELET = range(3)
 """The order of the network's heat maps."""
 
+FINEST_SIDE = 4096
 TILE = 640
 TILE_OVERLAP = 192
 RED_IN_SIGHT = 14.0
@@ -94,10 +95,11 @@ def locate_cells(
 
 def _sides(longest: int, coarsest: int) -> Iterator[int]:
     """Give the longer side of each view in turn: doubling, up to the photo's own."""
+    finest = min(longest, FINEST_SIDE)
     side = coarsest
     yield side
-    while side < longest:
-        side = min(2 * side, longest)
+    while side < finest:
+        side = min(2 * side, finest)
         yield side
 
 

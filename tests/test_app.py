@@ -1,0 +1,26 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_gunicorn_accepts_the_line_of_the_procfile(tmp_path: Path) -> None:
+    name, _, command = (ROOT / "Procfile").read_text().strip().partition(": ")
+    program, *arguments = command.split()
+    assert (name, program) == ("web", "gunicorn")
+    done = subprocess.run(  # noqa: S603 - our own program
+        [Path(sys.executable).with_name(program), "--check-config", *arguments],
+        cwd=ROOT,
+        env=os.environ | {"HEMATOVISION_DATA_FOLDER": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_root_file_is_three_lines_that_make_the_application() -> None:
+    lines = [line for line in (ROOT / "app.py").read_text().splitlines() if line]
+    assert lines[-2:] == ["from hematovision.web import create_app", "app = create_app()"]
