@@ -1,0 +1,67 @@
+import hashlib
+import io
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hematovision.cells import CellReader, Reading, RgbImage
+from hematovision.errors import (
+    EmptyFileError,
+    HematoVisionError,
+    ImageTooLargeError,
+    UnreadableImageError,
+    UnsupportedFormatError,
+)
+from hematovision.services.readings import read_image
+
+
+class Forbidden:
+    """A reader that must not be asked."""
+
+    model = None
+
+    def read(self, photo: RgbImage) -> Sequence[Reading]:
+        raise AssertionError("A refused picture was read.")
+
+
+def test_reading_says_what_was_read_and_by_which_model(jpeg: bytes, reader: CellReader) -> None:
+    reading = read_image(jpeg, reader=reader).reading
+    assert reading.image_sha256 == hashlib.sha256(jpeg).hexdigest()
+    assert (reading.width, reading.height) == (128, 96)
+    assert reading.model == reader.model
+    assert len(reading.cells) == 2
+    assert reading.counts == {"neutrophil": 1, "unidentified": 1}
+
+
+def test_photo_comes_back_as_it_was_decoded(photo: RgbImage, reader: CellReader) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(photo).save(buffer, "PNG")
+    np.testing.assert_array_equal(read_image(buffer.getvalue(), reader=reader).photo, photo)
+
+
+def test_size_is_that_of_the_upright_photo(photo: RgbImage, reader: CellReader) -> None:
+    buffer, exif = io.BytesIO(), Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(photo).save(buffer, "JPEG", exif=exif)
+    reading = read_image(buffer.getvalue(), reader=reader).reading
+    assert (reading.width, reading.height) == (96, 128)
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        pytest.param(lambda jpeg: b"", EmptyFileError, id="empty"),
+        pytest.param(lambda jpeg: b"no picture", UnsupportedFormatError, id="text"),
+        pytest.param(lambda jpeg: jpeg[: len(jpeg) // 2], UnreadableImageError, id="cut off"),
+    ],
+)
+def test_refused_picture_is_never_read(jpeg: bytes, change, error: type[HematoVisionError]) -> None:
+    with pytest.raises(error):
+        read_image(change(jpeg), reader=Forbidden())
+
+
+def test_limit_of_pixels_is_passed_on(jpeg: bytes) -> None:
+    with pytest.raises(ImageTooLargeError):
+        read_image(jpeg, reader=Forbidden(), max_pixels=100 * 100)

@@ -1,0 +1,66 @@
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hematovision.errors import ModelDamagedError
+from hematovision.vision.runtime import Network
+
+from .networks import CLASSES, write_classifier, write_locator
+
+
+@pytest.fixture
+def classifier(tmp_path: Path) -> Path:
+    path = tmp_path / "classifier.onnx"
+    write_classifier(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"no network", id="text"),
+        pytest.param(b"\x08\x09\x3a\x04", id="cut off"),
+        pytest.param(None, id="missing"),
+    ],
+)
+def test_file_that_is_no_network_is_damaged(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "none.onnx"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ModelDamagedError, match=r"none\.onnx"):
+        Network(path)
+
+
+def test_cut_off_network_is_damaged(classifier: Path) -> None:
+    classifier.write_bytes(classifier.read_bytes()[:-40])
+    with pytest.raises(ModelDamagedError, match=r"classifier\.onnx"):
+        Network(classifier)
+
+
+def test_outputs_come_in_the_networks_order(classifier: Path) -> None:
+    pictures = np.zeros((3, 16, 16, 3), np.uint8)
+    pictures[1] = (10, 20, 30)
+    logits, features = Network(classifier, threads=1)(pictures)
+    assert logits.shape == (3, len(CLASSES))
+    np.testing.assert_allclose(features, [[0, 0, 0], [10, 20, 30], [0, 0, 0]])
+
+
+@pytest.mark.parametrize("shape", [(1, 32, 32, 3), (2, 64, 96, 3)])
+def test_views_of_any_size_are_taken(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    write_locator(tmp_path / "locator.onnx")
+    heat, boxes = Network(tmp_path / "locator.onnx")(np.zeros(shape, np.uint8))
+    number, height, width, _ = shape
+    assert heat.shape == (number, height // 8, width // 8, 3)
+    assert boxes.shape == (number, height // 8, width // 8, 4)
+
+
+def test_many_threads_get_the_answers_of_one(classifier: Path) -> None:
+    network = Network(classifier)
+    pictures = np.random.default_rng(0).integers(0, 255, (8, 1, 16, 16, 3), np.uint8)
+    with ThreadPoolExecutor(4) as pool:
+        together = [logits for logits, _ in pool.map(network, pictures)]
+    for one, picture in zip(together, pictures, strict=True):
+        np.testing.assert_array_equal(one, network(picture)[0])
