@@ -81,15 +81,20 @@ def train(
     type=click.Path(dir_okay=False, path_type=Path),
     help="Also write every figure here, as JSON.",
 )
+@click.option(
+    "--sheet",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also draw here, as PNG or JPEG, what locator and annotators disagree on.",
+)
 @click.pass_context
-def evaluate(context: click.Context, data: Path, output: Path | None) -> None:
+def evaluate(context: click.Context, data: Path, output: Path | None, sheet: Path | None) -> None:
     """Measure the model end to end on sets that it was not made from."""
     from hematovision.learning.evaluation import evaluate as run
 
     tools = context.ensure_object(Tools)
     try:
         reader = tools.load_reader(tools.settings.model_folder, threads=tools.settings.threads)
-        report = run(data, reader, track=_track)
+        report = run(data, reader, track=_track, sheet=sheet)
     except HematoVisionError as error:
         raise Refusal(error) from error
     except LearningError as error:

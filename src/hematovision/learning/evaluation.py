@@ -1,7 +1,7 @@
 """The protocol of the sets: every score end to end, through the same door as a user's photo."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from hematovision.learning.datasets import (
     pbc_cells,
     txl_photos,
 )
+from hematovision.learning.sheets import draw_disagreements
 
 MATURE = tuple(kind for kind in CellType if kind is not CellType.OTHER)
 FOUR = tuple(kind for kind in MATURE if kind is not CellType.BASOPHIL)
@@ -308,13 +309,16 @@ def official_cells(photos: Iterable[Photo]) -> list[Cell]:
     ]
 
 
-def evaluate(data: Path, reader: CellReader, *, track: Track) -> dict[str, Any]:
+def evaluate(
+    data: Path, reader: CellReader, *, track: Track, sheet: Path | None = None
+) -> dict[str, Any]:
     """Run the protocol.
 
     Args:
         data: The folder of the sets.
         reader: The pipeline.
         track: Shows how far it is.
+        sheet: Where to draw what locator and annotators disagree on, if anywhere.
 
     Returns:
         A JSON document: `sets` by name, `locator` by set.
@@ -334,18 +338,13 @@ def evaluate(data: Path, reader: CellReader, *, track: Track) -> dict[str, Any]:
         "bccd_test": [p for p in photos if p.split == "test" and p.white],
         "txl_test": [p for p in fields if p.split == "test"],
     }
-    return {
-        "model": {
-            "name": reader.model.name,
-            "version": reader.model.version,
-            "sha256": reader.model.sha256,
-        },
-        "sets": {
-            name: score(answer_cells(track(cells, name), reader, types), types)
-            for name, (cells, types) in sets.items()
-        },
-        "locator": {
-            name: score_locator(track(some, f"locator {name}"), reader)
-            for name, some in boxed.items()
-        },
+    scores = {
+        name: score(answer_cells(track(cells, name), reader, types), types)
+        for name, (cells, types) in sets.items()
     }
+    located = {
+        name: score_locator(track(some, f"locator {name}"), reader) for name, some in boxed.items()
+    }
+    if sheet:
+        draw_disagreements([photo for some in boxed.values() for photo in some], located, sheet)
+    return {"model": asdict(reader.model), "sets": scores, "locator": located}
