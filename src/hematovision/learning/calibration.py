@@ -43,7 +43,7 @@ def conformal_threshold(
         ValueError: If there are too few cells for this coverage.
     """
     reached = np.sort(probabilities[np.arange(len(labels)), labels])
-    rank = int(np.floor((len(labels) + 1) * (1 - coverage)))
+    rank = int(np.floor(round((len(labels) + 1) * (1 - coverage), 9)))
     if rank < 1:
         raise ValueError(f"{len(labels)} cells are too few for a coverage of {coverage}.")
     return float(reached[rank - 1])
