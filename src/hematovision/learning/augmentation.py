@@ -100,6 +100,26 @@ def turn(
     return turned
 
 
+def cut_side(picture: RgbImage, generator: np.random.Generator) -> RgbImage:
+    """Put a part of one side beyond the photo's border: glass lies there, or the black of a turn.
+
+    Args:
+        picture: A square around one cell, shape (size, size, 3), RGB, uint8.
+        generator: The source of chance.
+
+    Returns:
+        The same shape, uint8.
+    """
+    size = picture.shape[0]
+    angle = generator.uniform(0, 2 * np.pi)
+    depth = generator.uniform(0.05, 0.45) * size
+    rows, columns = np.mgrid[:size, :size] - (size - 1) / 2
+    beyond = columns * np.cos(angle) + rows * np.sin(angle) > size / 2 - depth
+    cut = picture.copy()
+    cut[beyond] = 0 if generator.random() < 0.3 else round(GLASS)
+    return cut
+
+
 def generator_of(*numbers: int) -> np.random.Generator:
     """Make a source of chance that depends on these numbers and on nothing else."""
     return np.random.default_rng(numbers)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hematovision.cells import Box, CellType, RgbImage
 from hematovision.learning.augmentation import (
     blur_and_compress,
+    cut_side,
     generator_of,
     jitter_stain,
     turn,
@@ -27,7 +28,9 @@ MARGIN = 1.5
 """How much wider than the classifier's square the kept square is, so that turning finds picture."""
 
 MIDDLE_BOX = 0.4
-SHARE_OF_FEW = 0.4
+SHARE_CUT = 0.15
+SHARE_OF_OTHER = 0.1
+SHARE_OF_FEW = 0.5
 """How often a type is drawn from the photos of BCCD, where it is found there at all."""
 
 
@@ -142,7 +145,10 @@ def _channels(values: NDArray[np.float32]) -> Channels:
 
 
 class CellSamples(keras.utils.PyDataset):
-    """Batches of crops, every type equally often, changed anew, the same for the same seed."""
+    """Batches of crops, changed anew each time, the same for the same seed.
+
+    Every named type comes equally often, *other* in `SHARE_OF_OTHER`.
+    """
 
     def __init__(
         self,
@@ -172,6 +178,7 @@ class CellSamples(keras.utils.PyDataset):
         self._squares, self._rule = squares, rule
         self._steps, self._batch, self._seed, self._epoch = steps, batch, seed, 0
         self._labels = np.eye(len(classes), dtype=np.float32)
+        self._chances = _chances(classes)
         self._pools = [
             [
                 [
@@ -199,7 +206,7 @@ class CellSamples(keras.utils.PyDataset):
     def __getitem__(self, step: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Give crops (N, size, size, 3), 0-255, and labels (N, C)."""
         generator = generator_of(self._seed, self._epoch, step)
-        kinds = generator.integers(len(self._pools), size=self._batch)
+        kinds = generator.choice(len(self._pools), size=self._batch, p=self._chances)
         crops = [self._change(self._draw(int(kind), generator), generator) for kind in kinds]
         return np.stack(crops).astype(np.float32), self._labels[kinds]
 
@@ -216,5 +223,16 @@ class CellSamples(keras.utils.PyDataset):
         edge = (wide.shape[0] - size) // 2
         crop = np.ascontiguousarray(wide[edge : edge + size, edge : edge + size])
         crop = jitter_stain(crop, generator, strength=1.0)
+        if generator.random() < SHARE_CUT:
+            crop = cut_side(crop, generator)
         crop = even_stain(blur_and_compress(crop, generator), self._rule)
         return jitter_stain(crop, generator, strength=0.3)
+
+
+def _chances(classes: Sequence[CellType]) -> NDArray[np.float64]:
+    """Say how often each type is drawn."""
+    named = 1 - SHARE_OF_OTHER if CellType.OTHER in classes else 1
+    number = sum(kind is not CellType.OTHER for kind in classes)
+    return np.asarray(
+        [SHARE_OF_OTHER if kind is CellType.OTHER else named / number for kind in classes]
+    )

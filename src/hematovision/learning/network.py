@@ -98,5 +98,5 @@ def falling_adamw(steps: int, rate: float) -> keras.optimizers.Optimizer:
         weight_decay=1e-4,
         clipnorm=5.0,
         use_ema=True,
-        ema_momentum=0.99,
+        ema_momentum=0.995,
     )

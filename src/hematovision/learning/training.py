@@ -48,11 +48,11 @@ class Recipe:
     """
 
     seed: int = 7
-    locator_steps: int = 2000
+    locator_steps: int = 3000
     locator_batch: int = 8
     locator_rate: float = 1e-3
     head_steps: int = 200
-    fine_steps: int = 1500
+    fine_steps: int = 1800
     batch: int = 32
     head_rate: float = 1e-3
     fine_rate: float = 3e-4

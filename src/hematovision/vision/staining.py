@@ -11,6 +11,9 @@ GLASS = 240.0
 
 DARKEST_GLASS = 16.0
 STAINED = 0.15
+BLACK = 12
+"""What is as dark as this in every channel is no stain but the outside of a turned picture."""
+
 FEWEST_STAINED = 0.02
 EVEN = 0.05
 
@@ -53,7 +56,7 @@ def balance_white(picture: RgbImage, glass: NDArray[np.float32]) -> RgbImage:
 def measure_stain(crop: RgbImage, context: float) -> NDArray[np.float32] | None:
     """Measure a cell's stain: mean and spread of the logarithm of its optical density.
 
-    Only the disc that the cell's box holds is looked at, and in it only stained pixels.
+    Only the disc that the cell's box holds is looked at, and in it only what is stained.
 
     Args:
         crop: A balanced square around one cell, shape (size, size, 3), RGB, uint8.
@@ -67,7 +70,8 @@ def measure_stain(crop: RgbImage, context: float) -> NDArray[np.float32] | None:
     rows, columns = np.ogrid[:size, :size]
     middle, radius = (size - 1) / 2, size / context / 2
     disc = (rows - middle) ** 2 + (columns - middle) ** 2 <= radius**2
-    stained = density[disc & (density.mean(axis=2) > STAINED)]
+    seen = crop.max(axis=2) > BLACK
+    stained = density[disc & seen & (density.mean(axis=2) > STAINED)]
     if len(stained) < FEWEST_STAINED * size * size:
         return None
     logarithm = np.log(np.maximum(stained, EVEN))
