@@ -99,3 +99,8 @@ def test_evaluate_writes_every_figure(run: Run, sets: Path, tmp_path: Path) -> N
     assert report["sets"]["jtsc"]["wrong"][0]["picture"] == "001.png"
     assert report["locator"]["txl_test"]["missed"] == []
     assert report["model"]["name"] == "stub"
+
+
+def test_evaluate_draws_what_is_disputed(run: Run, sets: Path, tmp_path: Path) -> None:
+    assert run("evaluate", "--data", sets, "--sheet", tmp_path / "sheet.png").exit_code == 0
+    assert (tmp_path / "sheet.png").read_bytes().startswith(b"\x89PNG")

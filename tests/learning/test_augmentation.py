@@ -3,6 +3,7 @@ import pytest
 
 from hematovision.learning.augmentation import (
     blur_and_compress,
+    cut_side,
     generator_of,
     jitter_stain,
     turn,
@@ -14,6 +15,7 @@ pytestmark = pytest.mark.train
 
 CHANGES = {
     "stain": lambda picture, generator: jitter_stain(picture, generator, strength=1.0),
+    "cut": cut_side,
     "blur": blur_and_compress,
     "turn": lambda picture, generator: turn(picture, generator, zoom=0.15, shift=0.04),
 }

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from hematovision.cells import Box, CellType
 from hematovision.learning.crops import (
     MARGIN,
+    SHARE_OF_OTHER,
     CellSamples,
     locate_middle,
     plain_crops,
@@ -155,9 +156,24 @@ def test_labels_stay_with_their_cells_and_types_are_drawn_equally_often(
     squares: NDArray[np.uint8],
 ) -> None:
     crops, labels = samples(squares, batch=400)[0]
-    brightness, pale = crops.mean(axis=(1, 2, 3)), labels[:, 1] == 1
+    brightness, pale = np.median(crops, axis=(1, 2, 3)), labels[:, 1] == 1
     assert brightness[pale].min() > brightness[~pale].max()
     assert pale.mean() == pytest.approx(0.5, abs=0.08)
+
+
+def test_other_cells_are_drawn_less_often(squares: NDArray[np.uint8]) -> None:
+    cells = [cell(Path("cell.png"), kind) for kind in (DARK, PALE, CellType.OTHER)]
+    drawn = CellSamples(
+        cells,
+        squares,
+        classes=(DARK, PALE, CellType.OTHER),
+        rule=RULE,
+        steps=1,
+        batch=400,
+        seed=1,
+    )[0][1].mean(axis=0)
+    assert drawn[2] == pytest.approx(SHARE_OF_OTHER, abs=0.05)
+    assert drawn[0] == pytest.approx(drawn[1], abs=0.1)
 
 
 def test_batches_are_the_same_for_the_same_seed_and_epoch(squares: NDArray[np.uint8]) -> None:

@@ -2,7 +2,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 from tests.conftest import EmptyReader, StubReader
 
 from hematovision.cells import Box, CellType, Decision, ModelIdentity, Reading, RgbImage
@@ -16,6 +18,7 @@ from hematovision.learning.evaluation import (
     overlap,
     score_locator,
 )
+from hematovision.learning.sheets import OURS, THEIRS, draw_disagreements
 
 from .sets import field, save, write_sets
 
@@ -174,6 +177,23 @@ def test_whole_protocol_runs_over_all_sets(tmp_path: Path) -> None:
     assert report["locator"]["txl_test"]["precision"] == 0.5
     assert report["model"] == {"name": "stub", "version": "0.0.0", "sha256": "0" * 64}
     assert tracked == [*sets, "locator bccd_test", "locator txl_test"]
+
+
+def test_disagreements_are_drawn_in_two_colours(picture: Path, tmp_path: Path) -> None:
+    photos = [Photo(picture, "set", "test", white=(Box(10, 10, 50, 50),))]
+    scores = {"set": score_locator(photos, Says((Box(60, 30, 90, 70), SURE)))}
+    sheet = tmp_path / "sheet.png"
+    assert draw_disagreements(photos, scores, sheet) == 1
+    with Image.open(sheet) as drawn:
+        pixels = {tuple(pixel) for row in np.asarray(drawn).tolist() for pixel in row}
+    assert {OURS, THEIRS} <= pixels
+
+
+def test_agreement_draws_nothing(picture: Path, tmp_path: Path) -> None:
+    photos = [Photo(picture, "set", "test", white=(WHOLE,))]
+    scores = {"set": score_locator(photos, Says((WHOLE, SURE)))}
+    assert draw_disagreements(photos, scores, tmp_path / "sheet.png") == 0
+    assert not (tmp_path / "sheet.png").exists()
 
 
 def test_official_photo_without_a_box_takes_any_cell(picture: Path) -> None:

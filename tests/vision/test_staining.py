@@ -96,6 +96,15 @@ def test_stain_is_measured_only_in_the_disc_of_the_cell() -> None:
     np.testing.assert_array_equal(before, after)
 
 
+def test_black_outside_of_a_turned_picture_is_no_stain() -> None:
+    crop = stained_cell()
+    turned = crop.copy()
+    turned[:, :30] = 0
+    alone = crop.copy()
+    alone[:, :30] = 240
+    np.testing.assert_array_equal(measured(turned), measured(alone))
+
+
 def test_even_stain_moves_mean_density_to_the_reference() -> None:
     before, after = measured(stained_cell()), measured(even_stain(stained_cell(), RULE))
     assert np.abs(before[0] - RULE.stain_mean).max() > 0.3
