@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from hematovision.cells import Box, RgbImage
 from hematovision.vision.bundle import LocatorRule
 from hematovision.vision.locating import (
+    FINEST_SIDE,
     RED,
     RED_IN_SIGHT,
     STRIDE,
@@ -115,7 +116,7 @@ def test_box_lands_in_pixels_of_the_photo(width: int, height: int, box: Box, red
 
 
 def test_views_double_until_red_cells_are_large_enough() -> None:
-    eyes, red = Eyes(smallest=3), 60
+    eyes, red = Eyes(smallest=3), round(1.3 * RED_IN_SIGHT * 4000 / 1024)
     photo = field(4000, 3000, white=[Box(2000, 1300, 2150, 1440)], red=row_of_red(red))
     locate_cells(photo, PLAIN, locator=eyes, rule=LOOK)
     sides = [256, 512, 1024]
@@ -129,6 +130,14 @@ def test_views_go_no_further_than_the_photos_own_resolution() -> None:
     photo = field(600, 400, white=[Box(300, 200, 330, 225)], red=row_of_red(9))
     locate_cells(photo, PLAIN, locator=eyes, rule=LOOK)
     assert eyes.tiles == [(192, 256), (352, 512), (416, 608)]
+
+
+def test_no_view_is_finer_than_is_ever_needed() -> None:
+    eyes = Eyes()
+    locate_cells(field(9000, 64, white=[]), PLAIN, locator=eyes, rule=LOOK)
+    tiles = len(range(0, FINEST_SIDE - TILE_OVERLAP, TILE - TILE_OVERLAP))
+    assert [width for _, width in eyes.tiles[-tiles:]][:-1] == [TILE] * (tiles - 1)
+    assert sum(height == eyes.tiles[-1][0] for height, _ in eyes.tiles[-tiles:]) == tiles
 
 
 def test_tight_crop_without_red_cells_is_accepted_at_first_sight() -> None:
