@@ -21,7 +21,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from hematovision.config import PACKAGED_MODEL
+from hematovision.config import Settings
 from hematovision.services.readings import read_image
 from hematovision.vision.bundle import CLASSIFIER_FILE, KERAS_FILE
 from hematovision.vision.reader import load_reader
@@ -94,11 +94,12 @@ def post(port: int, picture: bytes) -> bytes:
 def measure(data: Path) -> dict[str, float]:
     """Run every part once, in one process and one server beside it."""
     photos = [path.read_bytes() for path in sorted((data / "bccd" / "photos").glob("*.jpg"))]
-    reader = load_reader(PACKAGED_MODEL)
+    folder = Settings.from_environment().model_folder
+    reader = load_reader(folder)
     size = reader.bundle.crop.size
     crop = np.random.default_rng(0).integers(0, 255, (1, size, size, 3), dtype=np.uint8)
-    network = keras.models.load_model(PACKAGED_MODEL / KERAS_FILE)
-    classifier = Network(PACKAGED_MODEL / CLASSIFIER_FILE)
+    network = keras.models.load_model(folder / KERAS_FILE)
+    classifier = Network(folder / CLASSIFIER_FILE)
     ready = crop.astype(np.float32)
     result = {
         "a_keras_predict_ms": median_ms(lambda: network.predict(ready, verbose=0)),
