@@ -64,6 +64,22 @@ def test_evaluate_without_a_model_says_what_to_do(run: Run, tools: Tools, sets: 
     assert ModelMissingError.advice in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("option", "path", "told"),
+    [
+        pytest.param("--sheet", "sheet.txt", "must end in .png or .jpg", id="sheet of no picture"),
+        pytest.param("--sheet", "none/sheet.png", "there is no folder", id="sheet in no folder"),
+        pytest.param("--output", "none/report.json", "No such file", id="report in no folder"),
+    ],
+)
+def test_evaluate_refuses_at_once_what_it_could_not_write(
+    run: Run, sets: Path, tmp_path: Path, option: str, path: str, told: str
+) -> None:
+    result = run("evaluate", "--data", sets, option, tmp_path / path)
+    assert result.exit_code == 2
+    assert told in result.stderr
+
+
 @pytest.mark.parametrize("name", ["bccd", "kaggle", "pbc", "jtsc", "txl"])
 def test_evaluate_names_the_set_that_is_missing(run: Run, sets: Path, name: str) -> None:
     (sets / name).rename(sets / "elsewhere")

@@ -4,7 +4,7 @@ import json
 import logging
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -74,20 +74,32 @@ def train(
         raise click.ClickException(str(error)) from error
 
 
+def _check_sheet(
+    context: click.Context, parameter: click.Parameter, sheet: Path | None
+) -> Path | None:
+    """Refuse at once what could not be written after minutes of work."""
+    if sheet and sheet.suffix.lower() not in {".png", ".jpg", ".jpeg"}:
+        raise click.BadParameter(f"{sheet.name} must end in .png or .jpg.", context, parameter)
+    if sheet and not sheet.parent.is_dir():
+        raise click.BadParameter(f"there is no folder {sheet.parent}.", context, parameter)
+    return sheet
+
+
 @click.command()
 @data_option
 @click.option(
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.File("w", lazy=False, encoding="utf-8"),
     help="Also write every figure here, as JSON.",
 )
 @click.option(
     "--sheet",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    callback=_check_sheet,
     help="Also draw here, as PNG or JPEG, what locator and annotators disagree on.",
 )
 @click.pass_context
-def evaluate(context: click.Context, data: Path, output: Path | None, sheet: Path | None) -> None:
+def evaluate(context: click.Context, data: Path, output: TextIO | None, sheet: Path | None) -> None:
     """Measure the model end to end on sets that it was not made from."""
     from hematovision.learning.evaluation import evaluate as run
 
@@ -100,7 +112,7 @@ def evaluate(context: click.Context, data: Path, output: Path | None, sheet: Pat
     except LearningError as error:
         raise click.ClickException(str(error)) from error
     if output:
-        output.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        output.write(json.dumps(report, indent=2) + "\n")
     _print(report)
 
 
@@ -117,7 +129,10 @@ def _print(report: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    scores = Table("set", "right", "accuracy", "balanced", "refusal is wrong", "refused", "ECE")
+    scores = Table()
+    scores.add_column("set", overflow="fold", min_width=20)
+    for title in ("right", "accuracy", "balanced", "refusal is wrong", "refused", "ECE"):
+        scores.add_column(title)
     for name, score in report["sets"].items():
         scores.add_row(
             name,

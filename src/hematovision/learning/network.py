@@ -91,9 +91,10 @@ def falling_adamw(steps: int, rate: float) -> keras.optimizers.Optimizer:
         steps: Batches altogether.
         rate: The highest learning rate.
     """
+    warmup = max(1, steps // 20)
     return keras.optimizers.AdamW(
         keras.optimizers.schedules.CosineDecay(
-            rate / 20, steps, warmup_target=rate, warmup_steps=max(1, steps // 20)
+            rate / 20, max(1, steps - warmup), warmup_target=rate, warmup_steps=warmup
         ),
         weight_decay=1e-4,
         clipnorm=5.0,

@@ -24,7 +24,9 @@ WHITE, RED, PLATELET = range(3)
 FINEST_SIDE = 4096
 TILE = 640
 TILE_OVERLAP = 192
-RED_IN_SIGHT = 14.0
+RED_IN_SIGHT = 20.0
+"""Where red cells are hardly seen, the larger ones are found first and their median is too high."""
+
 WHITE_IN_SIGHT = 40.0
 FEWEST_RED = 3
 RED_SCORE = 0.35
