@@ -151,6 +151,8 @@ def make_model(
 def choose_score(photos: Sequence[Photo], locator: Locator, rule: LocatorRule) -> LocatorRule:
     """Choose the score below which boxes are dropped: the best F1 on validation photos.
 
+    Where several scores are as good, the one in their middle is taken.
+
     Args:
         photos: With boxes of every white cell, not learnt from.
         locator: The trained network.
@@ -166,7 +168,10 @@ def choose_score(photos: Sequence[Photo], locator: Locator, rule: LocatorRule) -
             hits += sum(any(overlap(box, one) >= SAME_CELL for one in found) for box in photo.white)
         return 2 * hits / (located + sum(len(photo.white) for photo in photos))
 
-    return max((replace(rule, score=score) for score in SCORES), key=f1)
+    candidates = [replace(rule, score=score) for score in SCORES]
+    reached = [f1(candidate) for candidate in candidates]
+    best = [one for one, value in zip(candidates, reached, strict=True) if value == max(reached)]
+    return best[len(best) // 2]
 
 
 def _logits(network: keras.Model, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
