@@ -15,6 +15,8 @@ from hematovision.vision.locating import (
     TILE,
     TILE_OVERLAP,
     WHITE,
+    Found,
+    _best,
     locate_cells,
 )
 from hematovision.vision.staining import GLASS
@@ -140,11 +142,48 @@ def test_no_view_is_finer_than_is_ever_needed() -> None:
     assert sum(height == eyes.tiles[-1][0] for height, _ in eyes.tiles[-tiles:]) == tiles
 
 
-def test_tight_crop_without_red_cells_is_accepted_at_first_sight() -> None:
+def test_tight_crop_without_red_cells_is_the_coarsest_views_cell() -> None:
+    photo, box = field(3000, 3000, white=[Box(400, 500, 2500, 2600)]), Box(400, 500, 2500, 2600)
     eyes = Eyes()
-    photo = field(400, 400, white=[Box(90, 90, 320, 310)])
-    assert len(locate_cells(photo, PLAIN, locator=eyes, rule=LOOK)) == 1
-    assert eyes.tiles == [(256, 256)]
+    (found,) = locate_cells(photo, PLAIN, locator=eyes, rule=LOOK)
+    assert overlap(found, box) > 0.9
+    assert len(eyes.tiles) == 1 + 1 + 4, "no view is finer than 1024 pixels"
+
+
+class BlobThenCrowd(Eyes):
+    """Takes a crowd for one large cell as long as the view is coarse."""
+
+    def __call__(self, pictures: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        if pictures.shape[2] == LOOK.side:
+            return Says(((20, 20, 220, 180), 0.9))(pictures)
+        return super().__call__(pictures)
+
+
+def test_crowd_that_looks_like_one_large_cell_is_looked_at_again() -> None:
+    cells = [Box(x, y, x + 90, y + 90) for x in (300, 900, 1500) for y in (400, 1200)]
+    photo = field(2048, 1536, white=cells, red=row_of_red(50))
+    found = locate_cells(photo, PLAIN, locator=BlobThenCrowd(), rule=LOOK)
+    assert len(found) == len(cells)
+
+
+def test_parts_of_a_large_cell_that_look_like_red_cells_do_not_make_it_a_crowd() -> None:
+    photo = field(1024, 1024, white=[], red=row_of_red(400))
+    (found,) = locate_cells(photo, PLAIN, locator=BlobThenCrowd(), rule=LOOK)
+    assert overlap(found, Box(80, 80, 880, 720)) > 0.9
+
+
+def test_thousands_of_boxes_leave_the_best_of_each_place() -> None:
+    generator = np.random.default_rng(4)
+    corners = generator.uniform(0, 4000, (5000, 2)).astype(np.float32)
+    crowded = Found(np.hstack([corners, corners + 60]), generator.random(5000, dtype=np.float32))
+    kept = _best(crowded, 0.5, most=5000)
+    assert 1000 < len(kept.boxes) < 5000
+    assert list(kept.scores) == sorted(kept.scores, reverse=True)
+    x, y = (np.abs(kept.boxes[:, None, i] - kept.boxes[None, :, i]) for i in (0, 1))
+    shared = np.maximum(60 - x, 0) * np.maximum(60 - y, 0) / 3600
+    np.fill_diagonal(shared, 0)
+    assert shared.max() <= 0.51
+    assert len(_best(crowded, 0.5, most=10).boxes) <= 10
 
 
 def test_small_cell_without_red_cells_is_looked_at_again() -> None:

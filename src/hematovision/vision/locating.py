@@ -29,6 +29,12 @@ RED_IN_SIGHT = 20.0
 
 WHITE_IN_SIGHT = 40.0
 FEWEST_RED = 3
+FINEST_FOR_LONE = 1024
+CROWDED = 0.25
+MOST_WHITE = 2000
+MOST_RED = 500
+"""Enough for the median of their size."""
+
 RED_SCORE = 0.35
 
 
@@ -50,7 +56,7 @@ class Found:
     """Boxes of one kind in one view.
 
     Attributes:
-        boxes: Shape (N, 4): xmin, ymin, xmax, ymax in pixels of the view, float32.
+        boxes: Shape (N, 4): xmin, ymin, xmax, ymax in pixels, float32.
         scores: Shape (N,), 0-1.
     """
 
@@ -59,11 +65,18 @@ class Found:
 
     @property
     def diameter(self) -> float:
-        """Median of the boxes' mean sides, in pixels of the view; zero when there is none."""
+        """Median of the boxes' mean sides, in pixels; zero when there is none."""
         if not len(self.boxes):
             return 0.0
         sides = (self.boxes[:, 2:] - self.boxes[:, :2]).mean(axis=1)
         return float(np.median(sides))
+
+    def scaled(self, factor: float) -> "Found":
+        """Give the same boxes in pixels that are `factor` times as many."""
+        return Found(self.boxes * np.float32(factor), self.scores)
+
+
+NOTHING = Found(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
 
 
 def locate_cells(
@@ -81,18 +94,39 @@ def locate_cells(
         Boxes in pixels of the photo, from top to bottom; empty when there is none.
     """
     height, width = photo.shape[:2]
-    best = Found(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
-    for side in _sides(max(height, width), rule.side):
-        scale = side / max(height, width)
-        white, red = _search(_view(photo, glass, scale), locator, rule)
-        white = Found(white.boxes / scale, white.scores)
-        if white.scores.sum() >= best.scores.sum():
-            best = white
-        if _fine_enough(white.diameter * scale, red):
-            best = white
-            break
-    boxes = (_inside(box, width, height) for box in best.boxes)
+    white = _search_views(photo, glass, locator, rule)
+    boxes = (_inside(box, width, height) for box in white.boxes)
     return tuple(sorted((box for box in boxes if box.area), key=lambda box: (box.ymin, box.xmin)))
+
+
+def _search_views(
+    photo: RgbImage, glass: NDArray[np.float32], locator: Locator, rule: LocatorRule
+) -> Found:
+    """Search finer and finer views until red cells are large enough; boxes in photo pixels.
+
+    A large white cell without red ones is a crop around it, unless a finer view shows red cells so
+    small that it was a whole crowd.
+    """
+    longest = max(photo.shape[:2])
+    lone = crowd = clearest = NOTHING
+    for side in _sides(longest, rule.side):
+        scale = side / longest
+        white, red = (
+            found.scaled(1 / scale) for found in _search(_view(photo, glass, scale), locator, rule)
+        )
+        if len(red.scores) >= FEWEST_RED:
+            if lone.diameter and red.diameter > lone.diameter * CROWDED:
+                return lone
+            crowd = white
+            if red.diameter * scale >= RED_IN_SIGHT:
+                return crowd
+        elif not lone.diameter and white.diameter * scale >= WHITE_IN_SIGHT:
+            lone = white
+        elif lone.diameter and side >= FINEST_FOR_LONE:
+            break
+        if white.scores.sum() > clearest.scores.sum():
+            clearest = white
+    return next((found for found in (crowd, lone, clearest) if len(found.scores)), NOTHING)
 
 
 def _sides(longest: int, coarsest: int) -> Iterator[int]:
@@ -103,13 +137,6 @@ def _sides(longest: int, coarsest: int) -> Iterator[int]:
     while side < finest:
         side = min(2 * side, finest)
         yield side
-
-
-def _fine_enough(white_diameter: float, red: Found) -> bool:
-    """Tell whether cells are large enough in this view to be told apart."""
-    if len(red.scores) >= FEWEST_RED:
-        return red.diameter >= RED_IN_SIGHT
-    return white_diameter >= WHITE_IN_SIGHT
 
 
 def _view(photo: RgbImage, glass: NDArray[np.float32], scale: float) -> RgbImage:
@@ -134,7 +161,10 @@ def _search(view: RgbImage, locator: Locator, rule: LocatorRule) -> tuple[Found,
             corner = np.asarray([left, top, left, top], np.float32)
             whites.append(_peaks(heat[0, :, :, WHITE], boxes[0], corner, rule.score))
             reds.append(_peaks(heat[0, :, :, RED], boxes[0], corner, RED_SCORE))
-    return _best(_joined(whites), rule.overlap), _best(_joined(reds), rule.overlap)
+    return (
+        _best(_joined(whites), rule.overlap, most=MOST_WHITE),
+        _best(_joined(reds), rule.overlap, most=MOST_RED),
+    )
 
 
 def _starts(length: int) -> range:
@@ -169,21 +199,19 @@ def _joined(found: list[Found]) -> Found:
     )
 
 
-def _best(found: Found, overlap: float) -> Found:
-    """Of boxes that lie on one another keep the one with the best score."""
-    order = np.argsort(-found.scores, kind="stable")
-    kept: list[int] = []
-    for i in order:
-        if all(_shared(found.boxes[i], found.boxes[j]) <= overlap for j in kept):
-            kept.append(int(i))
-    return Found(found.boxes[kept], found.scores[kept])
-
-
-def _shared(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
-    """Give the part of the smaller box that the larger one covers."""
-    sides = np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2])
-    smaller = min(np.prod(one[2:] - one[:2]), np.prod(other[2:] - other[:2]))
-    return float(np.prod(np.maximum(sides, 0)) / smaller) if smaller > 0 else 1.0
+def _best(found: Found, overlap: float, *, most: int) -> Found:
+    """Of boxes that lie on one another keep the one with the best score, `most` at the most."""
+    order = np.argsort(-found.scores, kind="stable")[:most]
+    boxes, scores = found.boxes[order], found.scores[order]
+    area = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+    alive = np.ones(len(boxes), bool)
+    for i in range(len(boxes)):
+        if alive[i]:
+            later = boxes[i + 1 :]
+            sides = np.minimum(boxes[i, 2:], later[:, 2:]) - np.maximum(boxes[i, :2], later[:, :2])
+            shared = np.prod(np.maximum(sides, 0), axis=1)
+            alive[i + 1 :] &= shared <= overlap * np.minimum(area[i], area[i + 1 :])
+    return Found(boxes[alive], scores[alive])
 
 
 def _inside(box: NDArray[np.float32], width: int, height: int) -> Box:
