@@ -37,7 +37,8 @@ train: .venv/full ## Make the model folder from the pictures in DATA
 	$(BIN)/hematovision train --data $(DATA) --backbone-weights $(BACKBONE)
 
 evaluate: .venv/full ## Measure the model on the pictures in DATA
-	$(BIN)/hematovision evaluate --data $(DATA)
+	$(BIN)/hematovision evaluate --data $(DATA) \
+	  --output src/hematovision/models/blood_cell/evaluation.json
 
 lock: ## Make constraints.txt again, with the newest versions
 	rm -rf build/lock && mkdir -p build

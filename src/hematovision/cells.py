@@ -57,6 +57,17 @@ class Box:
         """Pixels covered."""
         return self.width * self.height
 
+    def holds(self, x: int, y: int) -> bool:
+        """Tell whether a pixel lies inside."""
+        return self.xmin <= x < self.xmax and self.ymin <= y < self.ymax
+
+    def overlap(self, other: "Box") -> float:
+        """Give the intersection of two boxes over their union, 0 to 1."""
+        width = min(self.xmax, other.xmax) - max(self.xmin, other.xmin)
+        height = min(self.ymax, other.ymax) - max(self.ymin, other.ymin)
+        shared = max(width, 0) * max(height, 0)
+        return shared / (self.area + other.area - shared) if shared else 0.0
+
     def as_list(self) -> list[int]:
         """Give `[xmin, ymin, xmax, ymax]`, the order of every document."""
         return [self.xmin, self.ymin, self.xmax, self.ymax]

@@ -26,6 +26,7 @@ def answer(
         truth,
         named,
         refused or named is None,
+        named is truth and not refused,
         confidence if named else 0.0,
         named is truth,
     )

@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from hematovision.cells import Box
 from hematovision.learning.datasets import Photo
-from hematovision.learning.evaluation import overlap
 from hematovision.learning.locator import (
     SIDE,
     LocatorSamples,
@@ -60,7 +59,7 @@ def located(heat: NDArray[np.float32], wanted: NDArray[np.float32]) -> tuple[Box
 def test_drawing_and_locating_are_inverse(boxes: list[Box]) -> None:
     found = located(*truth(*boxes))
     assert len(found) == len(boxes)
-    assert all(max(overlap(box, one) for one in found) > 0.9 for box in boxes)
+    assert all(max(box.overlap(one) for one in found) > 0.9 for box in boxes)
 
 
 def test_every_place_with_weight_tells_its_own_box() -> None:

@@ -107,9 +107,16 @@ def test_work_folder_is_made_and_opened_again_with_the_same_recipe(tmp_path: Pat
     work = tmp_path / "runs" / "one"
     open_work(work, Recipe())
     open_work(work, Recipe())
-    with pytest.raises(RecipeMismatchError, match="another recipe; choose another --work"):
+    with pytest.raises(RecipeMismatchError, match="another recipe, other data or other weights"):
         open_work(work, replace(Recipe(), seed=8))
     open_work(work, Recipe())
+
+
+def test_work_folder_belongs_to_its_data(tmp_path: Path) -> None:
+    open_work(tmp_path, Recipe(), data="some", backbone_weights="imagenet")
+    open_work(tmp_path, Recipe(), data="some", backbone_weights="imagenet")
+    with pytest.raises(RecipeMismatchError):
+        open_work(tmp_path, Recipe(), data="other", backbone_weights="imagenet")
 
 
 def test_trained_locator_is_taken_from_the_work_folder(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def blur_and_compress(picture: RgbImage, generator: np.random.Generator) -> RgbI
 def turn(
     picture: RgbImage, generator: np.random.Generator, *, zoom: float, shift: float
 ) -> RgbImage:
-    """Rotate by any angle, mirror, zoom and shift in one go; glass fills what opens.
+    """Rotate by any angle, mirror, zoom and shift in one go; what opens is mirrored.
 
     Args:
         picture: A square around one cell, shape (size, size, 3), RGB, uint8.

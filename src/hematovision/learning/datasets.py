@@ -16,6 +16,9 @@ from hematovision.learning.leaks import group_fields
 from hematovision.vision.decoding import decode_image
 
 VAL_SHARE = 0.15
+SAME_CELL = 0.5
+"""Overlap from which two boxes hold the same cell."""
+
 BCCD_TYPES = {
     name.upper(): CellType(name) for name in ("eosinophil", "lymphocyte", "monocyte", "neutrophil")
 }
@@ -60,6 +63,7 @@ class Cell:
         published_type: The type's own name in its set.
         box: Where it lies; None where the picture is a crop around it.
         group: Cells of one group come from the same field, and stay on one side of every split.
+        centred: Whether the labelled cell is the one in the middle of the picture.
     """
 
     path: Path
@@ -69,6 +73,7 @@ class Cell:
     published_type: str
     box: Box | None
     group: str
+    centred: bool = False
 
 
 class DataMissingError(LearningError):
@@ -192,6 +197,7 @@ def pbc_cells(data: Path) -> list[Cell]:
             published_type=row["cell_type"],
             box=None,
             group=f"pbc-{row['image']}",
+            centred=True,
         )
         for row in _rows(data / "pbc" / "cells.csv")
     ]
@@ -212,6 +218,7 @@ def jtsc_cells(data: Path) -> list[Cell]:
             published_type=row["cell_type"],
             box=None,
             group=f"jtsc-{row['image']}",
+            centred=True,
         )
         for row in _rows(data / "jtsc" / "labels.csv")
         if row["cell_type"] != "basophil" and row["image"] != "139.png"

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hematovision.cells import Box, CellReader, CellType, Decision, Reading
+from hematovision.cells import Box, CellReader, CellType, Decision, Reading, RgbImage
 from hematovision.learning.datasets import (
+    SAME_CELL,
     Cell,
     Photo,
     bccd_photos,
@@ -23,7 +24,6 @@ from hematovision.learning.sheets import draw_disagreements
 
 MATURE = tuple(kind for kind in CellType if kind is not CellType.OTHER)
 FOUR = tuple(kind for kind in MATURE if kind is not CellType.BASOPHIL)
-SAME_CELL = 0.5
 DRAWS = 2000
 BINS = 10
 
@@ -41,6 +41,7 @@ class Answer:
         truth: The published type.
         named: Best of the types that the set has, of the largest cell; None where none was found.
         refused: Whether the reading is unidentified, or no cell was found.
+        said_right: Whether the reading, as a user sees it, names the true type.
         confidence: The highest probability as shown; zero where no cell was found.
         sure_and_right: Whether the type with that probability is the true one.
     """
@@ -50,6 +51,7 @@ class Answer:
     truth: CellType
     named: CellType | None
     refused: bool
+    said_right: bool
     confidence: float
     sure_and_right: bool
 
@@ -59,32 +61,38 @@ class Answer:
         return self.named is self.truth
 
 
-def overlap(one: Box, other: Box) -> float:
-    """Give the intersection of two boxes over their union, 0 to 1."""
-    width = min(one.xmax, other.xmax) - max(one.xmin, other.xmin)
-    height = min(one.ymax, other.ymax) - max(one.ymin, other.ymin)
-    shared = max(width, 0) * max(height, 0)
-    return shared / (one.area + other.area - shared)
-
-
 def answer_cells(
     cells: Iterable[Cell], reader: CellReader, types: Sequence[CellType]
 ) -> list[Answer]:
     """Read the picture of each cell and take the largest located cell as the answer.
 
     Args:
-        cells: Where a cell has a box, an answer about another cell is wrong.
+        cells: Where it is known where the cell lies, an answer about another cell is wrong.
         reader: The pipeline.
         types: Those the set has; the answer is forced to the best of them.
     """
-    return [_answer(cell, reader.read(load_picture(cell.path)), types) for cell in cells]
+    answers = []
+    for cell in cells:
+        photo = load_picture(cell.path)
+        largest = max(reader.read(photo), key=lambda reading: reading.box.area, default=None)
+        if largest and not _shows(cell, largest.box, photo):
+            largest = None
+        answers.append(_answer(cell, largest, types))
+    return answers
 
 
-def _answer(cell: Cell, readings: Sequence[Reading], types: Sequence[CellType]) -> Answer:
-    """Judge one picture."""
-    largest = max(readings, key=lambda reading: reading.box.area, default=None)
-    if largest and cell.box and overlap(largest.box, cell.box) < SAME_CELL:
-        largest = None
+def _shows(cell: Cell, box: Box, photo: RgbImage) -> bool:
+    """Tell whether a located box is the labelled cell."""
+    if cell.box:
+        return box.overlap(cell.box) >= SAME_CELL
+    if not cell.centred:
+        return True
+    height, width = photo.shape[:2]
+    return box.holds(width // 2, height // 2)
+
+
+def _answer(cell: Cell, largest: Reading | None, types: Sequence[CellType]) -> Answer:
+    """Judge the largest located cell of one picture; None where it is not the labelled one."""
     shown = max(largest.probabilities, key=largest.probabilities.__getitem__) if largest else None
     return Answer(
         name=cell.path.name,
@@ -92,6 +100,7 @@ def _answer(cell: Cell, readings: Sequence[Reading], types: Sequence[CellType]) 
         truth=cell.cell_type,
         named=max(types, key=largest.probabilities.__getitem__) if largest else None,
         refused=largest is None or largest.decision is Decision.UNIDENTIFIED,
+        said_right=largest is not None and largest.cell_type is cell.cell_type,
         confidence=largest.confidence if largest else 0.0,
         sure_and_right=shown is cell.cell_type,
     )
@@ -148,7 +157,7 @@ def _table(answers: Sequence[Answer], types: Sequence[CellType]) -> NDArray[np.f
         truth = index[answer.truth]
         row[truth, index[answer.named]] = 1
         row[truth, -2] = answer.refused
-        row[truth, -1] = answer.right and not answer.refused
+        row[truth, -1] = answer.said_right
     return table
 
 
@@ -275,8 +284,8 @@ def score_locator(photos: Iterable[Photo], reader: CellReader) -> dict[str, Any]
         left = list(photo.white)
         readings = reader.read(load_picture(photo.path))
         for reading in sorted(readings, key=lambda reading: -reading.box.area):
-            best = max(left, key=lambda box: overlap(box, reading.box), default=None)
-            if best and overlap(best, reading.box) >= SAME_CELL:
+            best = max(left, key=reading.box.overlap, default=None)
+            if best and best.overlap(reading.box) >= SAME_CELL:
                 left.remove(best)
                 hits += 1
             else:

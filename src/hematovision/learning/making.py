@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from hematovision.cells import CellType
 from hematovision.learning.calibration import conformal_threshold, fit_temperature
 from hematovision.learning.crops import (
+    as_located,
     locate_middle,
     plain_crops,
     red_and_platelet_cells,
@@ -19,6 +20,7 @@ from hematovision.learning.crops import (
     wide_squares,
 )
 from hematovision.learning.datasets import (
+    SAME_CELL,
     Cell,
     Photo,
     bccd_cells,
@@ -28,7 +30,6 @@ from hematovision.learning.datasets import (
     pbc_cells,
     txl_photos,
 )
-from hematovision.learning.evaluation import SAME_CELL, overlap
 from hematovision.learning.export import (
     check_parity,
     export_classifier,
@@ -41,7 +42,13 @@ from hematovision.learning.locator import SIDE
 from hematovision.learning.network import CLASSIFIER_SIZE
 from hematovision.learning.plots import plot_history
 from hematovision.learning.training import Recipe, open_work, train_classifier, train_locator
-from hematovision.vision.bundle import CLASSIFIER_FILE, LOCATOR_FILE, CropRule, LocatorRule
+from hematovision.vision.bundle import (
+    CLASSIFIER_FILE,
+    LOCATOR_FILE,
+    CropRule,
+    LocatorRule,
+    sha256_of,
+)
 from hematovision.vision.classifying import softmax
 from hematovision.vision.locating import Locator, locate_cells
 from hematovision.vision.runtime import Network
@@ -82,9 +89,13 @@ def make_model(
         RecipeMismatchError: If the work folder holds a run of another recipe.
         ParityError: If `blood_cell.h5` and its ONNX twin do not give one answer.
     """
-    open_work(work, recipe)
     log.info("Looking for photos that show one field")
     photos = [*bccd_photos(data, seed=recipe.seed), *txl_photos(data)]
+    labelled = [*bccd_cells(photos), *pbc_cells(data)]
+    used = [photo.path for photo in photos if photo.split in {"train", "val"}]
+    used += [cell.path for cell in labelled if cell.split in {"train", "val"}]
+    learnt_from = fingerprint(used, data)
+    open_work(work, recipe, data=learnt_from, backbone_weights=_origin(backbone_weights))
     made = work / NAME
     made.mkdir(exist_ok=True)
 
@@ -95,10 +106,10 @@ def make_model(
     look = choose_score(validation, locator, LocatorRule(SIDE, SCORES[0], LOCATOR_OVERLAP))
 
     log.info("Cutting out the cells")
-    cells = locate_middle([*bccd_cells(photos), *pbc_cells(data)], locator=locator, rule=look)
+    cells = locate_middle(labelled, locator=locator, rule=look)
     learnt = [cell for cell in cells if cell.split == "train"]
     learnt += red_and_platelet_cells(photos, number=OTHER_THINGS, seed=recipe.seed)
-    held = [cell for cell in cells if cell.split == "val"]
+    held = as_located([c for c in cells if c.split == "val"], locator=locator, rule=look)
     rule = CropRule(CLASSIFIER_SIZE, recipe.context, recipe.stain_strength, (0.0,) * 3, (1.0,) * 3)
     squares = wide_squares(learnt, rule)
     mean, spread = reference_stain(squares, rule)
@@ -121,7 +132,7 @@ def make_model(
     difference = check_parity(made, crops[:64])
     logits, _ = Network(made / CLASSIFIER_FILE)(crops)
     probabilities = softmax(logits)
-    used = [photo.path for photo in photos if photo.split in {"train", "val"}]
+    threshold = lowest_threshold(probabilities, labels, [cell.source for cell in held])
     write_bundle(
         made,
         crop=rule,
@@ -131,16 +142,16 @@ def make_model(
         classes=CLASSES,
         prediction_set={
             "coverage": COVERAGE,
-            "threshold": conformal_threshold(probabilities, labels, coverage=COVERAGE),
+            "threshold": threshold,
         },
         temperature_folded_into_head=temperature,
         parity_largest_difference=difference,
         data={
-            "fingerprint": fingerprint([*used, *(c.path for c in (*learnt, *held))], data),
+            "fingerprint": learnt_from,
             "cells": _census(learnt, held),
             "photos": {s: sum(p.split == s for p in photos) for s in ("train", "val", "unused")},
         },
-        metrics={"validation": _validation(probabilities, labels, held)},
+        metrics={"validation": _validation(probabilities, labels, held, threshold)},
         recipe=asdict(recipe),
     )
     plot_history(work)
@@ -165,13 +176,37 @@ def choose_score(photos: Sequence[Photo], locator: Locator, rule: LocatorRule) -
         for picture, photo in zip(pictures, photos, strict=True):
             found = locate_cells(picture, measure_glass(picture), locator=locator, rule=candidate)
             located += len(found)
-            hits += sum(any(overlap(box, one) >= SAME_CELL for one in found) for box in photo.white)
+            hits += sum(any(box.overlap(one) >= SAME_CELL for one in found) for box in photo.white)
         return 2 * hits / (located + sum(len(photo.white) for photo in photos))
 
     candidates = [replace(rule, score=score) for score in SCORES]
     reached = [f1(candidate) for candidate in candidates]
     best = [one for one, value in zip(candidates, reached, strict=True) if value == max(reached)]
     return best[len(best) // 2]
+
+
+def lowest_threshold(
+    probabilities: NDArray[np.float64], labels: NDArray[np.intp], sources: Sequence[str]
+) -> float:
+    """Take the conformal threshold of the microscope that needs the lowest.
+
+    Pooled, the many cells of one microscope would hide that the few of another are covered less.
+
+    Args:
+        probabilities: Shape (N, C), of validation cells.
+        labels: Shape (N,), their types' indices.
+        sources: The set of each cell.
+    """
+    of = np.asarray(sources)
+    return min(
+        conformal_threshold(probabilities[of == one], labels[of == one], coverage=COVERAGE)
+        for one in set(sources)
+    )
+
+
+def _origin(weights: str | Path) -> str:
+    """Say where the backbone starts, so that a run is not continued from elsewhere."""
+    return "imagenet" if weights == "imagenet" else sha256_of(Path(weights))
 
 
 def _logits(network: keras.Model, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -193,15 +228,20 @@ def _census(learnt: Sequence[Cell], held: Sequence[Cell]) -> dict[str, dict[str,
 
 
 def _validation(
-    probabilities: NDArray[np.float64], labels: NDArray[np.intp], cells: Sequence[Cell]
+    probabilities: NDArray[np.float64],
+    labels: NDArray[np.intp],
+    cells: Sequence[Cell],
+    threshold: float,
 ) -> dict[str, dict[str, float]]:
-    """Say how many held-out cells of each source are right."""
+    """Say how many held-out cells of each source are right, and how many the threshold keeps."""
     right = probabilities.argmax(axis=1) == labels
+    covered = probabilities[np.arange(len(labels)), labels] >= threshold
     sources = np.asarray([cell.source for cell in cells])
     return {
         source: {
             "cells": int((sources == source).sum()),
             "accuracy": round(float(right[sources == source].mean()), 4),
+            "coverage": round(float(covered[sources == source].mean()), 4),
         }
         for source in sorted(set(sources))
     }

@@ -65,19 +65,26 @@ class RecipeMismatchError(LearningError):
     """The work folder holds a run of another recipe; it cannot be continued with this one."""
 
 
-def open_work(folder: Path, recipe: Recipe) -> None:
-    """Make a work folder, or go on in one of the same recipe.
+def open_work(folder: Path, recipe: Recipe, **origin: str) -> None:
+    """Make a work folder, or go on in one of the same recipe, data and weights.
+
+    Args:
+        folder: The work folder.
+        recipe: How to learn.
+        **origin: What else must be the same, such as hashes of the data.
 
     Raises:
-        RecipeMismatchError: If it holds a run of another recipe.
+        RecipeMismatchError: If it holds a run of another recipe, other data or other weights.
     """
     folder.mkdir(parents=True, exist_ok=True)
     written = folder / "recipe.json"
-    if written.is_file() and json.loads(written.read_text()) != asdict(recipe):
+    run = asdict(recipe) | origin
+    if written.is_file() and json.loads(written.read_text()) != run:
         raise RecipeMismatchError(
-            f"{folder} holds a run of another recipe; choose another --work, or delete it."
+            f"{folder} holds a run of another recipe, other data or other weights; choose another "
+            "--work, or delete it."
         )
-    written.write_text(json.dumps(asdict(recipe), indent=2) + "\n")
+    written.write_text(json.dumps(run, indent=2) + "\n")
 
 
 def train_locator(

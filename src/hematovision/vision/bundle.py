@@ -101,13 +101,20 @@ def read_bundle(folder: Path) -> Bundle:
             classes=tuple(CellType(name) for name in document["classes"]),
             crop=_crop_rule(**document["crop"]),
             locator=LocatorRule(**document["locator"]),
-            coverage=document["prediction_set"]["coverage"],
-            set_threshold=document["prediction_set"]["threshold"],
-            files=document["files"],
+            coverage=float(document["prediction_set"]["coverage"]),
+            set_threshold=float(document["prediction_set"]["threshold"]),
+            files=_hashes(document["files"]),
             document=document,
         )
     except (ValueError, KeyError, TypeError) as error:
         raise ModelDamagedError(f"{folder / BUNDLE_FILE} cannot be understood: {error}") from error
+
+
+def _hashes(files: Mapping[str, str]) -> dict[str, str]:
+    """Insist on a hash of each network that reads."""
+    return {CLASSIFIER_FILE: files[CLASSIFIER_FILE], LOCATOR_FILE: files[LOCATOR_FILE]} | dict(
+        files
+    )
 
 
 def _crop_rule(

@@ -66,8 +66,7 @@ def read_cells(
 ) -> tuple[Reading, ...]:
     """Say of every cell what it is, or that it is not known.
 
-    A cell is named when exactly one type conforms to what validation cells of that type look like,
-    and that type has a name.
+    A cell is named when exactly one type reaches the bundle's threshold, and that type has a name.
 
     Args:
         boxes: One a cell.

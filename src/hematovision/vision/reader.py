@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from hematovision.cells import ModelIdentity, Reading, RgbImage
 from hematovision.errors import ModelDamagedError
 from hematovision.vision.bundle import (
+    BUNDLE_FILE,
     CLASSIFIER_FILE,
     LOCATOR_FILE,
     Bundle,
@@ -15,7 +18,7 @@ from hematovision.vision.bundle import (
 from hematovision.vision.classifying import crop_cells, read_cells
 from hematovision.vision.locating import locate_cells
 from hematovision.vision.runtime import Network
-from hematovision.vision.staining import measure_glass
+from hematovision.vision.staining import DARKEST_GLASS, measure_glass
 
 BATCH = 32
 """Cells classified at once, so that a crowded photo needs no more memory than a sparse one."""
@@ -42,9 +45,12 @@ class PhotoReader:
             photo: Shape (height, width, 3), RGB, uint8, 0-255.
 
         Returns:
-            One reading a cell, from top to bottom; empty when there is none.
+            One reading a cell, from top to bottom; empty when there is none, or the photo is so
+            dark that there is no glass in it.
         """
         glass = measure_glass(photo)
+        if glass.max() <= DARKEST_GLASS:
+            return ()
         boxes = locate_cells(photo, glass, locator=self._locator, rule=self.bundle.locator)
         readings: list[Reading] = []
         for start in range(0, len(boxes), BATCH):
@@ -69,8 +75,12 @@ def load_reader(folder: Path, *, threads: int = 0) -> PhotoReader:
     damaged = damaged_files(bundle)
     if damaged:
         raise ModelDamagedError(f"{folder}: {', '.join(damaged)} is not the file that was shipped.")
-    return PhotoReader(
-        bundle,
-        locator=Network(folder / LOCATOR_FILE, threads=threads),
-        classifier=Network(folder / CLASSIFIER_FILE, threads=threads),
-    )
+    classifier = Network(folder / CLASSIFIER_FILE, threads=threads)
+    blank = np.zeros((1, bundle.crop.size, bundle.crop.size, 3), np.uint8)
+    known = classifier(blank)[0].shape[1]
+    if known != len(bundle.classes):
+        raise ModelDamagedError(
+            f"{folder}: the network knows {known} types, {BUNDLE_FILE} names {len(bundle.classes)}."
+        )
+    locator = Network(folder / LOCATOR_FILE, threads=threads)
+    return PhotoReader(bundle, locator=locator, classifier=classifier)
