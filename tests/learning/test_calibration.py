@@ -2,7 +2,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hematovision.learning.calibration import conformal_threshold, fit_temperature
+from hematovision.learning.calibration import (
+    conformal_threshold,
+    fit_temperature,
+    lowest_threshold,
+)
 from hematovision.vision.classifying import softmax
 
 pytestmark = pytest.mark.train
@@ -56,3 +60,15 @@ def test_too_few_cells_are_refused() -> None:
     probabilities = np.full((9, 2), 0.5)
     with pytest.raises(ValueError, match=r"9 cells are too few for a coverage of 0\.95"):
         conformal_threshold(probabilities, np.zeros(9, np.intp), coverage=0.95)
+
+
+def test_every_microscope_is_covered_not_only_all_of_them_together() -> None:
+    certain, doubtful = np.linspace(0.9, 0.99, 400), np.linspace(0.3, 0.7, 40)
+    truth = np.concatenate([certain, doubtful])
+    probabilities = np.stack([truth, 1 - truth], axis=1)
+    labels = np.zeros(440, np.intp)
+    sources = ["many"] * 400 + ["few"] * 40
+    lowest = lowest_threshold(probabilities, labels, sources, coverage=0.95)
+    assert (doubtful >= lowest).mean() >= 0.95
+    pooled = conformal_threshold(probabilities, labels, coverage=0.95)
+    assert (doubtful >= pooled).mean() < 0.95

@@ -11,6 +11,7 @@ from hematovision.learning.crops import (
     MARGIN,
     SHARE_OF_OTHER,
     CellSamples,
+    as_located,
     locate_middle,
     plain_crops,
     red_and_platelet_cells,
@@ -84,6 +85,22 @@ def test_crop_gets_the_box_of_the_cell_in_its_middle(
 def test_annotated_box_is_kept(path: Path) -> None:
     annotated = cell(path, DARK, box=Box(1, 2, 3, 4))
     assert locate_middle([annotated], locator=Sees(), rule=LOOK) == [annotated]
+
+
+@pytest.mark.parametrize(
+    ("seen", "boxes"),
+    [
+        pytest.param([Box(72, 70, 130, 130)], [Box(72, 70, 130, 130)], id="found"),
+        pytest.param([Box(5, 5, 45, 45)], [], id="another cell"),
+        pytest.param([], [], id="nothing found"),
+    ],
+)
+def test_validation_cells_get_the_boxes_of_serving(
+    path: Path, seen: Sequence[Box], boxes: Sequence[Box]
+) -> None:
+    annotated = cell(path, DARK, box=Box(70, 70, 130, 132))
+    look = replace(LOOK, side=200)
+    assert [c.box for c in as_located([annotated], locator=Sees(*seen), rule=look)] == boxes
 
 
 def test_wide_square_holds_the_readers_crop_in_its_middle(path: Path) -> None:

@@ -51,6 +51,11 @@ def test_missing_folder_is_a_missing_model(tmp_path: Path) -> None:
         pytest.param({"prediction_set": {}}, id="no threshold"),
         pytest.param({"files": ...}, id="no hashes"),
         pytest.param({"crop": None}, id="no crop rule"),
+        pytest.param({"files": {}}, id="hashes of nothing"),
+        pytest.param({"files": ["blood_cell.onnx", "locator.onnx"]}, id="names without hashes"),
+        pytest.param(
+            {"prediction_set": {"coverage": 0.95, "threshold": "x"}}, id="threshold of no number"
+        ),
     ],
 )
 def test_damaged_document_is_refused(folder: Path, change: dict[str, Any]) -> None:

@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -106,3 +107,16 @@ def test_changed_file_is_refused(tmp_path: Path, name: str) -> None:
     (folder / name).write_bytes((folder / name).read_bytes() + b"\0")
     with pytest.raises(ModelDamagedError, match=name):
         load_reader(folder)
+
+
+def test_network_that_knows_other_types_is_refused(tmp_path: Path) -> None:
+    folder = write_tiny_model(tmp_path / "model")
+    document = json.loads((folder / "bundle.json").read_text())
+    document["classes"] = document["classes"][:5]
+    (folder / "bundle.json").write_text(json.dumps(document))
+    with pytest.raises(ModelDamagedError, match="knows 6 types"):
+        load_reader(folder)
+
+
+def test_photo_without_light_has_no_cell(tiny: PhotoReader) -> None:
+    assert list(tiny.read(spotted((32, 160, GREEN)) // 20)) == []

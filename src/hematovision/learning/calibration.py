@@ -1,5 +1,7 @@
 """Make probabilities mean what they say: temperature and conformal threshold."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -47,3 +49,30 @@ def conformal_threshold(
     if rank < 1:
         raise ValueError(f"{len(labels)} cells are too few for a coverage of {coverage}.")
     return float(reached[rank - 1])
+
+
+def lowest_threshold(
+    probabilities: NDArray[np.float64],
+    labels: NDArray[np.intp],
+    sources: Sequence[str],
+    *,
+    coverage: float,
+) -> float:
+    """Take the conformal threshold of the microscope that needs the lowest.
+
+    Pooled, the many cells of one microscope would hide that the few of another are covered less.
+
+    Args:
+        probabilities: Shape (N, C), of cells that were not learnt from.
+        labels: Shape (N,), their types' indices.
+        sources: The set of each cell.
+        coverage: Of each set, 0 to 1.
+
+    Raises:
+        ValueError: If a set has too few cells for this coverage.
+    """
+    of = np.asarray(sources)
+    return min(
+        conformal_threshold(probabilities[of == one], labels[of == one], coverage=coverage)
+        for one in set(sources)
+    )

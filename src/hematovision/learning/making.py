@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hematovision.cells import CellType
-from hematovision.learning.calibration import conformal_threshold, fit_temperature
+from hematovision.learning.calibration import fit_temperature, lowest_threshold
 from hematovision.learning.crops import (
     as_located,
     locate_middle,
@@ -132,7 +132,9 @@ def make_model(
     difference = check_parity(made, crops[:64])
     logits, _ = Network(made / CLASSIFIER_FILE)(crops)
     probabilities = softmax(logits)
-    threshold = lowest_threshold(probabilities, labels, [cell.source for cell in held])
+    threshold = lowest_threshold(
+        probabilities, labels, [cell.source for cell in held], coverage=COVERAGE
+    )
     write_bundle(
         made,
         crop=rule,
@@ -183,25 +185,6 @@ def choose_score(photos: Sequence[Photo], locator: Locator, rule: LocatorRule) -
     reached = [f1(candidate) for candidate in candidates]
     best = [one for one, value in zip(candidates, reached, strict=True) if value == max(reached)]
     return best[len(best) // 2]
-
-
-def lowest_threshold(
-    probabilities: NDArray[np.float64], labels: NDArray[np.intp], sources: Sequence[str]
-) -> float:
-    """Take the conformal threshold of the microscope that needs the lowest.
-
-    Pooled, the many cells of one microscope would hide that the few of another are covered less.
-
-    Args:
-        probabilities: Shape (N, C), of validation cells.
-        labels: Shape (N,), their types' indices.
-        sources: The set of each cell.
-    """
-    of = np.asarray(sources)
-    return min(
-        conformal_threshold(probabilities[of == one], labels[of == one], coverage=COVERAGE)
-        for one in set(sources)
-    )
 
 
 def _origin(weights: str | Path) -> str:
