@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hematovision.cells import CellType
-from hematovision.learning.calibration import fit_temperature, lowest_threshold
+from hematovision.learning.calibration import conformal_threshold, fit_temperature
 from hematovision.learning.crops import (
     as_located,
     locate_middle,
@@ -132,7 +132,7 @@ def make_model(
     difference = check_parity(made, crops[:64])
     logits, _ = Network(made / CLASSIFIER_FILE)(crops)
     probabilities = softmax(logits)
-    threshold = lowest_threshold(
+    threshold = conformal_threshold(
         probabilities, labels, [cell.source for cell in held], coverage=COVERAGE
     )
     write_bundle(
