@@ -38,6 +38,13 @@ def test_tag_of_a_cell_that_fills_the_photo_lies_on_it() -> None:
     assert area.shared_with(overlay.boxes[0]) == area.width * area.height
 
 
+def test_thousands_of_tags_find_their_places() -> None:
+    corners = [(45 * column, 45 * row) for row in range(50) for column in range(40)]
+    boxes = [Box(x, y, x + 30, y + 30) for x, y in corners]
+    overlay = lay_over(1800, 2250, boxes, [f"{number} N" for number in range(2000)])
+    assert len(overlay.tags) == len(overlay.boxes) == 2000
+
+
 def test_tags_of_neighbours_do_not_cover_each_other() -> None:
     boxes = [Box(100, 100, 180, 180), Box(105, 104, 185, 184), Box(110, 98, 190, 178)]
     tags = [tag.area for tag in lay_over(640, 480, boxes, ["1 N", "2 L", "3 ?"]).tags]

@@ -4,7 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from hematovision.cells import Box
+
+Table = NDArray[np.float64]
 
 SCREEN = (640, 480)
 TAG_HEIGHT = 18.0
@@ -76,16 +81,26 @@ def lay_over(width: int, height: int, boxes: Sequence[Box], texts: Sequence[str]
     areas = [
         Area(box.xmin / unit, box.ymin / unit, box.width / unit, box.height / unit) for box in boxes
     ]
+    cells = _table(areas)
+    large = np.zeros((len(areas), 4))
     tags: list[Tag] = []
     for area, text in zip(areas, texts, strict=True):
-        tags.append(_place(area, len(text), whole, areas, tags))
+        tag = _place(area, len(text), whole, cells, large[: len(tags)])
+        large[len(tags)] = _enlarged(tag)
+        tags.append(tag)
     return Overlay(whole.width, whole.height, tuple(areas), tuple(tags))
 
 
-def _place(
-    area: Area, letters: int, whole: Area, areas: Sequence[Area], tags: Sequence[Tag]
-) -> Tag:
-    """Choose among above, below and inside, at the left and at the right end."""
+def _place(area: Area, letters: int, whole: Area, cells: Table, tags: Table) -> Tag:
+    """Choose among above, below and inside, at the left and at the right end.
+
+    Args:
+        area: The cell.
+        letters: Of the tag.
+        whole: The photo.
+        cells: All cells.
+        tags: Those that have their place, as a phone draws them.
+    """
     width = TAG_MARGIN + LETTER_WIDTH * letters
     left, right = area.x, area.x + area.width - width
     bottom = area.y + area.height
@@ -95,18 +110,30 @@ def _place(
         (area.y + GAP, "down"),
     )
     columns = ((left, "start"), (right, "end"))
-
-    def hidden(tag: Tag) -> float:
-        large = _enlarged(tag)
-        outside = large.width * large.height - large.shared_with(whole)
-        on_tags = sum(large.shared_with(_enlarged(other)) for other in tags)
-        on_cells = sum(large.shared_with(other) for other in areas)
-        return 100 * outside + 10 * on_tags + on_cells
-
     candidates = [
         Tag(Area(x, y, width, TAG_HEIGHT), f"{up} {end}") for y, up in rows for x, end in columns
     ]
-    return min(candidates, key=hidden)
+    large = _table([_enlarged(tag) for tag in candidates])
+    outside = large[:, 2] * large[:, 3] - _shared(large, _table([whole]))
+    hidden = 100 * outside + 10 * _shared(large, tags) + _shared(large, cells)
+    return candidates[int(np.argmin(hidden))]
+
+
+def _table(areas: Sequence[Area]) -> Table:
+    """Give areas as rows of x, y, width and height, of shape (areas, 4)."""
+    return np.array(areas, dtype=np.float64).reshape(-1, 4)
+
+
+def _shared(ones: Table, others: Table) -> NDArray[np.float64]:
+    """Give how much of each one all the others cover, of shape (ones,)."""
+    sides = [
+        np.minimum.outer(ones[:, at] + ones[:, at + 2], others[:, at] + others[:, at + 2])
+        - np.maximum.outer(ones[:, at], others[:, at])
+        for at in (0, 1)
+    ]
+    across, down = np.maximum(sides, 0.0)
+    shared: NDArray[np.float64] = (across * down).sum(axis=1)
+    return shared
 
 
 def _enlarged(tag: Tag) -> Area:
