@@ -1,10 +1,10 @@
 import re
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import pytest
 
-from hematovision.config import PREFIX, Settings
+from hematovision.config import PREFIX, RANGES, Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 VARIABLES = {PREFIX + field.name.upper() for field in fields(Settings)}
@@ -22,7 +22,7 @@ def test_nothing_set_gives_the_defaults() -> None:
         pytest.param("SECRET_KEY", "123", "123", id="key of digits"),
         pytest.param("HOST", "0.0.0.0", "0.0.0.0", id="host"),  # noqa: S104
         pytest.param("PORT", "8080", 8080, id="port"),
-        pytest.param("MAX_PIXELS", "0", 0, id="zero"),
+        pytest.param("THREADS", "0", 0, id="zero"),
         pytest.param(
             "TRUSTED_HOSTS", " a.example, .b.example,", ("a.example", ".b.example"), id="hosts"
         ),
@@ -39,6 +39,30 @@ def test_variable_sets_its_setting(variable: str, text: str, value: object) -> N
 def test_bad_number_is_refused_by_name(variable: str, text: str) -> None:
     with pytest.raises(ValueError, match=f"{PREFIX}{variable} is .*whole number"):
         Settings.from_environment({PREFIX + variable: text})
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "limits"),
+    [
+        pytest.param("PORT", "65536", "0 to 65535", id="port"),
+        pytest.param("THREADS", "257", "0 to 256", id="threads"),
+        pytest.param("MAX_FILES", "0", "1 to 1000000000000", id="no file"),
+        pytest.param("MAX_FILE_BYTES", "0", "1 to 1000000000000", id="no byte"),
+        pytest.param("MAX_PIXELS", "0", "1 to 1000000000000", id="no pixel"),
+        pytest.param("MAX_PIXELS", "9" * 5000, "1 to 1000000000000", id="thousands of digits"),
+    ],
+)
+def test_number_out_of_range_is_refused_by_name(variable: str, text: str, limits: str) -> None:
+    with pytest.raises(
+        ValueError, match=f"{PREFIX}{variable} is '{text}'; .* whole number from {limits}"
+    ):
+        Settings.from_environment({PREFIX + variable: text})
+
+
+def test_every_number_has_a_range_that_holds_its_default() -> None:
+    defaults = {name: value for name, value in asdict(Settings()).items() if type(value) is int}
+    assert set(RANGES) == set(defaults)
+    assert all(least <= defaults[name] <= most for name, (least, most) in RANGES.items())
 
 
 def test_secret_is_never_shown() -> None:

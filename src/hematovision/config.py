@@ -11,6 +11,16 @@ from platformdirs import user_data_path
 PACKAGED_MODEL = Path(__file__).parent / "models" / "blood_cell"
 PREFIX = "HEMATOVISION_"
 
+LARGE = 10**12
+RANGES = {
+    "port": (0, 65_535),
+    "max_file_bytes": (1, LARGE),
+    "max_files": (1, LARGE),
+    "max_pixels": (1, LARGE),
+    "threads": (0, 256),
+}
+"""The least and the most that a number may be."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -18,7 +28,8 @@ class Settings:
 
     Attributes:
         model_folder: The model that reads.
-        data_folder: Private to the server: its secret key, and uploads for the time of a request.
+        data_folder: In it `secret_key`, and `uploads` for the time of a request, are private to the
+            server; the folder itself is if the server made it.
         secret_key: Signs the session cookie; made and kept in `data_folder` when empty.
         host: Where the server listens.
         port: Where the server listens.
@@ -53,7 +64,7 @@ class Settings:
             environment: Variables by name.
 
         Raises:
-            ValueError: If a number is not a whole number of zero or more.
+            ValueError: If a number is not a whole number within its range.
         """
         given = {
             name: environment[PREFIX + name.upper()]
@@ -71,6 +82,10 @@ def _parse(name: str, text: str) -> Any:
         return tuple(host.strip() for host in text.split(",") if host.strip())
     if name in {"secret_key", "host"}:
         return text
-    if not text.isdecimal():
-        raise ValueError(f"{PREFIX}{name.upper()} is {text!r}; it must be a whole number.")
+    least, most = RANGES[name]
+    # Python refuses to read a number of thousands of digits.
+    if not text.isdecimal() or len(text) > len(str(LARGE)) or not least <= int(text) <= most:
+        raise ValueError(
+            f"{PREFIX}{name.upper()} is {text!r}; it must be a whole number from {least} to {most}."
+        )
     return int(text)
