@@ -1,7 +1,7 @@
 """Every failure that a sender can act on, one class each. Anything else is a bug."""
 
 import re
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class HematoVisionError(Exception):
@@ -41,6 +41,11 @@ class FileTooLargeError(HematoVisionError):
     """A file, or a whole request, is over the limit of bytes."""
 
     advice = "Export one field of view at full magnification and send it again."
+
+    @classmethod
+    def over(cls, max_bytes: int) -> Self:
+        """Say it of a file with more than `max_bytes`."""
+        return cls(f"The file is larger than {max_bytes / 2**20:.4g} MB.")
 
 
 class EmptyFileError(HematoVisionError):

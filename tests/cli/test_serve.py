@@ -76,14 +76,30 @@ def test_taken_port_is_a_clear_error(run: Run, taken: int) -> None:
     result = run("serve", "--port", str(taken))
     assert result.exit_code == 1
     assert f"Cannot listen on 127.0.0.1 port {taken}: Address already in use" in result.stderr
+    assert "choose another with --port" in result.stderr
     assert result.stdout == ""
 
 
-@pytest.mark.parametrize("host", ["no host", "a" * 70 + ".example"])
+@pytest.mark.parametrize("host", ["no host", "a" * 70 + ".example", "192.0.2.1"])
 def test_host_that_is_none_is_a_clear_error(run: Run, host: str) -> None:
     result = run("serve", "--host", host)
     assert result.exit_code == 1
     assert f"Cannot listen on {host}" in result.stderr
+    assert "Check --host" in result.stderr
+    assert "--port" not in result.stderr
+
+
+@pytest.mark.parametrize("path", ["file", "file/deeper"])
+def test_data_folder_that_cannot_be_written_is_a_clear_error(
+    run: Run, tools: Tools, tmp_path: Path, path: str
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    unwritable = replace(tools.settings, data_folder=tmp_path / path, port=0)
+    result = run("serve", tools=replace(tools, settings=unwritable))
+    assert result.exit_code == 1
+    assert f"The data folder {tmp_path / path} cannot be written: " in result.stderr
+    assert "; set HEMATOVISION_DATA_FOLDER." in result.stderr
+    assert result.stdout == ""
 
 
 @pytest.mark.parametrize("port", ["-1", "65536", "http"])

@@ -1,16 +1,17 @@
 """`hematovision serve`: the page and the API on a real WSGI server."""
 
+import errno
 import socket
 import tempfile
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import click
 
 from hematovision.cells import NOTICE
-from hematovision.cli.tools import Tools
+from hematovision.cli.tools import Tools, visible
 from hematovision.config import Settings
+from hematovision.storage.private import keep_secret_key, keep_uploads_folder
 
 THREADS = 4
 FORM_BYTES = 2**20
@@ -54,14 +55,14 @@ def open_server(settings: Settings) -> Any:
         A waitress server, not yet running.
 
     Raises:
-        click.ClickException: If the port cannot be taken.
+        click.ClickException: If the port cannot be taken, or the data folder cannot be written.
     """
+    settings = _with_data_folder(settings)
     listening = _listen(settings.host.strip("[]"), settings.port)
     from waitress.server import create_server
 
     from hematovision.web import create_app
 
-    tempfile.tempdir = str(_private_folder(settings))
     return create_server(
         create_app(settings),
         sockets=[listening],
@@ -79,16 +80,33 @@ def _listen(host: str, port: int) -> socket.socket:
     except (OSError, UnicodeError) as error:
         raise click.ClickException(
             f"Cannot listen on {host} port {port}: {getattr(error, 'strerror', error)}. "
-            "Stop what listens there, or choose another with --port."
+            + (
+                "Check --host: it must be a name or an address of this machine."
+                if _is_of_host(error)
+                else "Stop what listens there, or choose another with --port."
+            )
         ) from error
 
 
-def _private_folder(settings: Settings) -> Path:
-    """Make the folder where waitress keeps what is being sent, readable to nobody else."""
-    folder = settings.data_folder / "uploads"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder.chmod(0o700)
-    return folder
+def _is_of_host(error: OSError | UnicodeError) -> bool:
+    """Tell whether the host is wrong, not the port."""
+    return (
+        isinstance(error, UnicodeError | socket.gaierror)
+        or getattr(error, "errno", None) == errno.EADDRNOTAVAIL
+    )
+
+
+def _with_data_folder(settings: Settings) -> Settings:
+    """Make the data folder ready, and let waitress keep there what is being sent."""
+    try:
+        tempfile.tempdir = str(keep_uploads_folder(settings.data_folder))
+        key = settings.secret_key or keep_secret_key(settings.data_folder)
+    except OSError as error:
+        raise click.ClickException(
+            f"The data folder {visible(str(settings.data_folder))} cannot be written: "
+            f"{error.strerror}; set HEMATOVISION_DATA_FOLDER."
+        ) from error
+    return replace(settings, secret_key=key)
 
 
 def _address(server: Any) -> str:

@@ -1,11 +1,6 @@
 """Who gets in: host, session, CSRF, headers; closed unless a view says `@public`."""
 
-import os
-import secrets
-import tempfile
 from collections.abc import Callable
-from contextlib import suppress
-from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -14,6 +9,7 @@ from flask.sessions import SecureCookieSessionInterface
 from flask_wtf.csrf import CSRFProtect
 
 from hematovision.config import Settings
+from hematovision.storage.private import keep_secret_key
 from hematovision.web.errors import CrossSiteError, UntrustedHostError
 from hematovision.web.uploads import asks_for_json
 
@@ -68,7 +64,7 @@ def public(view: View) -> View:
 def init_app(app: Flask, settings: Settings) -> None:
     """Close the application, and open it as far as it is meant to be open."""
     app.config.from_mapping(
-        SECRET_KEY=settings.secret_key or _keep_secret_key(settings.data_folder),
+        SECRET_KEY=settings.secret_key or keep_secret_key(settings.data_folder),
         SESSION_COOKIE_NAME="hematovision",
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
@@ -138,23 +134,3 @@ def _add_headers(response: Response) -> Response:
     if request.endpoint != "static":
         response.headers["Cache-Control"] = "no-store"
     return response
-
-
-def _keep_secret_key(folder: Path) -> str:
-    """Read the key of this installation; make it at the first start.
-
-    A new key is written whole under another name and then linked, unless there is one: of two
-    servers that start at once one makes it, and the other never reads half of it.
-
-    Args:
-        folder: Private to the server.
-    """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file = folder / "secret_key"
-    handle, draft = tempfile.mkstemp(dir=folder, prefix=".secret_key-")
-    with os.fdopen(handle, "w") as stream:
-        stream.write(secrets.token_hex(32))
-    with suppress(FileExistsError):
-        os.link(draft, file)
-    Path(draft).unlink()
-    return file.read_text()

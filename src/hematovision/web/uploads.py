@@ -8,6 +8,7 @@ from werkzeug.datastructures import FileStorage
 
 from hematovision.config import Settings
 from hematovision.errors import FileTooLargeError, NoImageError, TooManyImagesError
+from hematovision.storage.private import keep_uploads_folder
 
 MAX_PLAIN_BYTES = 64 * 2**10
 """Of a body that is not multipart: no picture, so nothing large."""
@@ -86,19 +87,17 @@ def read_upload(file: FileStorage, *, max_bytes: int) -> bytes:
     """
     data = file.stream.read(max_bytes + 1)
     if len(data) > max_bytes:
-        raise FileTooLargeError(f"The file is larger than {max_bytes / 2**20:.4g} MB.")
+        raise FileTooLargeError.over(max_bytes)
     return data
 
 
 def init_app(app: Flask, settings: Settings) -> None:
     """Set the limits of a request and make the private folder of its files."""
-    folder = settings.data_folder / "uploads"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     app.request_class = UploadRequest
     app.config.from_mapping(
         MAX_CONTENT_LENGTH=settings.max_request_bytes,
         MAX_FORM_PARTS=settings.max_files + _OTHER_PARTS,
-        UPLOAD_FOLDER=folder,
+        UPLOAD_FOLDER=keep_uploads_folder(settings.data_folder),
         UPLOAD_MAX_FILES=settings.max_files,
     )
     app.before_request(_limit_plain_body)
