@@ -17,7 +17,7 @@ from waitress import wasyncore
 
 from hematovision.cells import CellReader
 from hematovision.config import Settings
-from hematovision.errors import ModelMissingError
+from hematovision.errors import FileTooLargeError, ModelMissingError
 from hematovision.vision.reader import load_reader
 from hematovision.web import create_app
 
@@ -228,6 +228,26 @@ def test_picture_under_way_can_be_cancelled_and_read_again(
     page.unroute("**/predict")
     page.get_by_role("button", name="Read again picture 1").click()
     expect(page.locator("[data-summary]")).to_have_text("2 pictures · 1 read, 1 cancelled")
+
+
+def test_file_over_the_limit_is_refused_unsent(
+    open_page: Callable[..., Page], url: str, photos: dict[str, str], tmp_path: Path
+) -> None:
+    large = tmp_path / "large.jpg"
+    large.write_bytes(bytes(2**17 + 1))
+    page = open_page()
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.method))
+    page.goto(url)
+    page.set_input_files("#pick", large)
+    row = page.locator(".file")
+    expect(row).to_contain_text(FileTooLargeError.over(2**17).message)
+    expect(row).to_contain_text(FileTooLargeError.advice)
+    assert "POST" not in sent
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Replace picture 1").click()
+    chooser.value.set_files(photos["good.jpg"])
+    expect(page.locator("[data-summary]")).to_have_text("1 picture · 1 read")
 
 
 def test_server_that_does_not_answer_is_said_at_the_picture(

@@ -1,5 +1,6 @@
 import base64
 import dataclasses
+import gc
 import hashlib
 import io
 import re
@@ -174,10 +175,21 @@ def test_body_that_is_no_form_is_refused(client: FlaskClient, body: bytes, kind:
     assert answer.json["code"] == NoImageError.code()
 
 
-def test_long_body_that_is_no_form_is_refused_unread(client: FlaskClient) -> None:
+@pytest.mark.parametrize("accept", ["application/json", "text/html"])
+def test_long_body_that_is_no_form_is_refused_unread(client: FlaskClient, accept: str) -> None:
     kind = "application/x-www-form-urlencoded"
-    answer = client.post("/predict", data=b"a" * 100_000, content_type=kind, headers=JSON)
+    headers = {"Accept": accept}
+    answer = client.post("/predict", data=b"a" * 100_000, content_type=kind, headers=headers)
     assert answer.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    assert "The request is larger than is read: 0.0625 MB." in answer.text
+
+
+def test_form_of_many_parts_is_refused_without_a_number(client: FlaskClient) -> None:
+    form = {f"field {number}": "text" for number in range(20)}
+    kind = "multipart/form-data"
+    answer = client.post("/predict", data=form, content_type=kind, headers=JSON)
+    assert answer.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    assert answer.json["detail"] == "The form has more parts, or longer ones, than are read."
 
 
 def test_fourth_of_three_pictures_is_too_many(sender: Sender, settings: Settings) -> None:
@@ -259,6 +271,21 @@ def test_one_bad_file_stops_no_other(sender: Sender, settings: Settings) -> None
     assert "Picture 2: The file is empty." in page.text
     assert page.text.count('class="viewer"') == 2
     assert_nothing_kept(settings)
+
+
+def test_nothing_of_a_refused_picture_outlives_its_turn(sender: Sender) -> None:
+    def refusals() -> int:
+        return sum(type(thing) is UnreadableImageError for thing in gc.get_objects())
+
+    torn = (JPEG[: len(JPEG) // 2], "a.jpg")
+    gc.collect()
+    gc.disable()
+    try:
+        before = refusals()
+        assert len(sender.program(torn, torn).json) == 2
+        assert refusals() == before
+    finally:
+        gc.enable()
 
 
 def test_page_of_bad_files_only_says_that_nothing_was_read(sender: Sender) -> None:

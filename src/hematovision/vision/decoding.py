@@ -31,6 +31,7 @@ from hematovision.errors import (
     UnreadableImageError,
     UnsupportedFormatError,
 )
+from hematovision.vision.containers import find_kind, refuse_crumbs
 
 MAX_PIXELS = 40_000_000
 MIN_SIDE = 32
@@ -39,14 +40,6 @@ FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP")
 
 MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"}
 DEEP_GREY = {"I;16", "I;16L", "I;16B", "I;16N"}
-
-SIGNATURES = {
-    "JPEG": rb"\xff\xd8\xff",
-    "PNG": rb"\x89PNG\r\n\x1a\n",
-    "TIFF": rb"II[*+]\0|MM\0[*+]",
-    "BMP": rb"BM.{4}\0{4}",
-    "WebP": rb"RIFF.{4}WEBP",
-}
 
 TURNS: dict[int, Callable[[RgbImage], RgbImage]] = {
     2: np.fliplr,
@@ -83,10 +76,12 @@ def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS) -> RgbImage:
         ImageTooLargeError: If the header announces more than `max_pixels`.
         ImageTooSmallError: If a side is shorter than `MIN_SIDE`.
         AnimatedImageError: If the picture moves.
-        UnreadableImageError: If the header is sound but the pixels are not.
+        UnreadableImageError: If the header is sound but the pixels are not, or the file is cut into
+            too many parts.
     """
     if not data:
         raise EmptyFileError("The file is empty.")
+    refuse_crumbs(data)
     image = _open(data, max_pixels)
     _refuse_by_header(image, max_pixels)
     pixels = _load(image, data)
@@ -118,6 +113,9 @@ def _refuse_by_header(image: ImageFile, max_pixels: int) -> None:
     # The further pages of a TIFF and pictures of an MPO are no animation; the first is read.
     if image.format in {"PNG", "WEBP"} and getattr(image, "is_animated", False):
         raise AnimatedImageError("The picture moves: it has several frames.")
+    if any(tile.codec_name == "bmp_rle" for tile in image.tile):
+        # Pillow would decode it in Python, run by run.
+        raise UnsupportedFormatError("A BMP with run-length coding is not read.")
     if image.mode not in MODES | DEEP_GREY or _is_deep_planar(image):
         raise UnsupportedFormatError(
             f"This kind of {image.format} is not read; pixels must be grey or colours "
@@ -189,7 +187,7 @@ def _too_large(pixels: int, max_pixels: int) -> ImageTooLargeError:
 
 def _refusal_of_header(data: bytes) -> HematoVisionError:
     """Find out why Pillow would not open the file."""
-    kind = next((name for name, start in SIGNATURES.items() if re.match(start, data, re.S)), None)
+    kind = find_kind(data)
     if kind is None:
         return UnsupportedFormatError("The file is not a JPEG, PNG, TIFF, BMP or WebP picture.")
     if kind == "WebP" and struct.unpack_from("<I", data, 4)[0] + 8 > len(data):

@@ -23,8 +23,9 @@ def create_app(settings: Settings | None = None, reader: CellReader | None = Non
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     wiring.init_app(app, settings, reader)
-    security.init_app(app, settings)
+    # Its limit comes before the check of a form's token, which reads the whole form.
     uploads.init_app(app, settings)
+    security.init_app(app, settings)
     errors.init_app(app)
     cards.init_app(app)
     pages.init_app(app)

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
 
-from flask import Flask, Response, json, make_response, render_template
+from flask import Flask, Response, json, make_response, render_template, request
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import BadRequest, Forbidden, HTTPException, RequestEntityTooLarge
 
@@ -22,7 +22,6 @@ from hematovision.errors import (
     UnsupportedFormatError,
 )
 from hematovision.web.uploads import asks_for_json
-from hematovision.web.wiring import get_wiring
 
 STATUS_OF: dict[type[HematoVisionError], HTTPStatus] = {
     NoImageError: HTTPStatus.BAD_REQUEST,
@@ -112,8 +111,12 @@ def init_app(app: Flask) -> None:
 
 
 def _too_large() -> Problem:
-    limit = get_wiring().settings.max_request_bytes / 2**20
-    return problem_of(FileTooLargeError(f"The request is larger than is read: {limit:.4g} MB."))
+    limit = request.max_content_length or 0
+    if (request.content_length or 0) > limit:
+        words = f"The request is larger than is read: {limit / 2**20:.4g} MB."
+    else:
+        words = "The form has more parts, or longer ones, than are read."
+    return problem_of(FileTooLargeError(words))
 
 
 def _answer_http(error: HTTPException) -> Response:

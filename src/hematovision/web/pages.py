@@ -10,10 +10,10 @@ from werkzeug.datastructures import FileStorage
 
 from hematovision.cells import CellReader
 from hematovision.config import Settings
-from hematovision.errors import HematoVisionError
+from hematovision.errors import FileTooLargeError, HematoVisionError
 from hematovision.exchange.documents import reading_document
 from hematovision.services.readings import ReadPhoto, read_image
-from hematovision.vision.decoding import SIGNATURES
+from hematovision.vision.containers import SIGNATURES
 from hematovision.web.cards import Picture, picture_of
 from hematovision.web.errors import Problem, problem_of
 from hematovision.web.security import public
@@ -32,19 +32,19 @@ class Answer:
         seconds: How long it took.
     """
 
-    outcome: ReadPhoto | HematoVisionError
+    outcome: ReadPhoto | Problem
     seconds: float
 
     def as_document(self) -> dict[str, Any]:
         """Give the reading, or the problem under `error`."""
-        if isinstance(self.outcome, HematoVisionError):
-            return {"error": problem_of(self.outcome).as_document()}
+        if isinstance(self.outcome, Problem):
+            return {"error": self.outcome.as_document()}
         return reading_document(self.outcome.reading)
 
     def as_picture(self) -> Picture | Problem:
         """Give what the page shows."""
-        if isinstance(self.outcome, HematoVisionError):
-            return problem_of(self.outcome)
+        if isinstance(self.outcome, Problem):
+            return self.outcome
         return picture_of(self.outcome, self.seconds)
 
 
@@ -59,6 +59,7 @@ def home() -> str:
         formats=f"{', '.join(formats)} or {last}",
         settings=wiring.settings,
         failure=wiring.failure,
+        too_large=FileTooLargeError.over(wiring.settings.max_file_bytes),
     )
 
 
@@ -84,14 +85,15 @@ def predict() -> Response:
 
 def _read(file: FileStorage, reader: CellReader, settings: Settings, *, alone: bool) -> Answer:
     start = time.perf_counter()
-    outcome: ReadPhoto | HematoVisionError
+    outcome: ReadPhoto | Problem
     try:
         data = read_upload(file, max_bytes=settings.max_file_bytes)
         outcome = read_image(data, reader=reader, max_pixels=settings.max_pixels)
     except HematoVisionError as error:
         if alone:
             raise
-        outcome = error
+        # Never the error itself: its traceback holds the upload and what was decoded of it.
+        outcome = problem_of(error)
     return Answer(outcome, time.perf_counter() - start)
 
 

@@ -5,7 +5,7 @@ import { detailOf, makeRow, paint } from "./row.js";
 
 const pictures = [];
 let given = 0;
-const url = $("[data-drop]").action;
+const { action: url, dataset: limit } = $("[data-drop]");
 const token = $("meta[name=csrf-token]").content;
 const list = $("[data-files]");
 const next = $("[data-next]");
@@ -20,6 +20,11 @@ const rank = (picture) => {
   return { sending: 2, reading: 2, waiting: 3, read: 4, cancelled: 5 }[picture.state];
 };
 const plural = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
+
+/** How a file begins; one that is too large is not even sent. */
+const startOf = (file) => file.size > Number(limit.maxBytes)
+  ? { state: "failed", problem: { detail: limit.tooLarge, advice: limit.advice }, again: false }
+  : { state: "waiting" };
 
 /** The picture whose page is the next thing to look at. */
 const nextToOpen = () => {
@@ -142,7 +147,7 @@ const acts = {
 const add = (files) => {
   for (const file of files) {
     given += 1;
-    const picture = { number: given, file, state: "waiting", sent: 0, ...detailOf(file) };
+    const picture = { number: given, file, sent: 0, ...startOf(file), ...detailOf(file) };
     picture.row = makeRow(picture, (what) => acts[what](picture));
     pictures.push(picture);
     paint(picture);
@@ -156,7 +161,7 @@ replacement.addEventListener("change", () => {
   replacement.value = "";
   if (!file || !replaced) return;
   URL.revokeObjectURL(replaced.preview);
-  change(replaced, { file, state: "waiting", opened: false, fresh: true, ...detailOf(file) });
+  change(replaced, { file, opened: false, fresh: true, ...startOf(file), ...detailOf(file) });
 });
 $("[data-remove-all]").addEventListener("click", () => {
   [...pictures].forEach(remove);
