@@ -31,6 +31,6 @@ def tools(settings: Settings, reader: CellReader) -> Tools:
 def run(tools: Tools) -> Run:
     def run(*arguments: str | Path, tools: Tools = tools, sent: bytes = b"") -> Result:
         words: Sequence[str] = [str(argument) for argument in arguments]
-        return CliRunner().invoke(main, words, obj=tools, input=sent, terminal_width=200)
+        return CliRunner(env={"COLUMNS": "200"}).invoke(main, words, obj=tools, input=sent)
 
     return run

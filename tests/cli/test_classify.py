@@ -8,8 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from hematovision.cells import NOTICE, CellReader, RgbImage
+from hematovision.cli import main
+from hematovision.cli.layouts import Csv
 from hematovision.cli.tools import Tools
 from hematovision.errors import ModelMissingError
 from hematovision.exchange.documents import reading_document
@@ -216,6 +219,44 @@ def test_name_that_is_no_text_can_be_printed(run: Run, tmp_path: Path, jpeg: byt
     assert r"\udcff.jpg" in run("classify", path).stdout.replace("\n", "").replace(" ", "")
     assert json.loads(run("classify", "--json", path).stdout)["path"] == path
     assert "\ufffd.jpg" in run("classify", "--csv", path).stdout
+
+
+@pytest.mark.parametrize("layout", [[], ["--json"], ["--csv"]])
+def test_name_without_signs_in_the_encoding_can_be_printed(
+    tools: Tools, tmp_path: Path, jpeg: bytes, layout: list[str]
+) -> None:
+    for name in (b"/\xff.jpg", "/ä.jpg".encode()):
+        path = os.fsdecode(os.fsencode(tmp_path) + name)
+        Path(path).write_bytes(jpeg)
+        result = CliRunner(charset="ascii").invoke(main, ["classify", *layout, path], obj=tools)
+        assert result.exit_code == 0
+        assert result.exception is None
+        assert result.stdout.isascii()
+
+
+def test_csv_on_a_terminal_escapes_what_could_steer_it(
+    monkeypatch: pytest.MonkeyPatch, jpeg: bytes, reader: CellReader
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    Csv().add("\x1b[31mred.jpg", read_image(jpeg, reader=reader).reading)
+    assert r"\x1b[31mred.jpg" in terminal.getvalue()
+    assert "\x1b" not in terminal.getvalue()
+
+
+def test_empty_path_is_not_the_folder_one_is_in(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    for options in ([], ["--recursive"]):
+        result = run("classify", *options, "")
+        assert result.exit_code == 1
+        assert result.stderr == "'': The path is empty. Name a photo or a folder.\n"
+        assert result.stdout == ""
 
 
 def test_program_answers_like_the_runner(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """`hematovision classify`: read photos and print what was said of every white cell."""
 
+import io
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -48,6 +49,9 @@ def classify(
         reader = tools.load_reader(tools.settings.model_folder, threads=tools.settings.threads)
     except HematoVisionError as error:
         raise Refusal(error) from error
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A name that the encoding has no signs for is no reason to stop halfway.
+        sys.stdout.reconfigure(errors="backslashreplace")
     photos = list(find_photos(paths, recursive=recursive))
     layout = LAYOUTS["json" if as_json else "csv" if as_csv else "table"]()
     unread = 0

@@ -53,7 +53,8 @@ class Csv:
         """Print the rows at once."""
         from hematovision.exchange.tabular import reading_rows
 
-        self._writer.writerows(reading_rows(click.format_filename(path), reading))
+        shown = visible(path) if sys.stdout.isatty() else click.format_filename(path)
+        self._writer.writerows(reading_rows(shown, reading))
 
     def close(self, unread: int) -> None:
         """Print nothing more: every line is a row."""

@@ -33,10 +33,13 @@ def find_photos(paths: Iterable[str], *, recursive: bool) -> Iterator[str | Unre
         recursive: Whether the folders of a folder are searched too.
 
     Yields:
-        The path of a photo, beginning as it was given, or a folder that has none.
+        The path of a photo, beginning as it was given, or what cannot be searched.
     """
     for path in paths:
-        if path != STANDARD_INPUT and _is_folder(path):
+        if not path:
+            # To the system this would be the folder where the command was started.
+            yield Unread("''", "The path is empty. Name a photo or a folder.")
+        elif path != STANDARD_INPUT and _is_folder(path):
             yield from _photos_in(path, recursive=recursive)
         else:
             yield path
@@ -85,5 +88,5 @@ def read_bytes(path: str, *, max_bytes: int) -> bytes:
         with Path(path).open("rb") as file:
             data = file.read(max_bytes + 1)
     if len(data) > max_bytes:
-        raise FileTooLargeError(f"The file is larger than {max_bytes / 2**20:.4g} MB.")
+        raise FileTooLargeError.over(max_bytes)
     return data
