@@ -24,13 +24,22 @@ def cells(number: int, seed: int) -> tuple[NDArray[np.float32], NDArray[np.intp]
 def test_known_temperature_is_found_again(temperature: float) -> None:
     logits, labels = cells(5000, seed=1)
     scaled = (logits * temperature).astype(np.float32)
-    assert fit_temperature(scaled, labels) == pytest.approx(temperature, rel=0.06)
+    assert fit_temperature(scaled, labels, ["one"] * 5000) == pytest.approx(temperature, rel=0.06)
 
 
 def test_temperature_stays_in_its_range_where_every_cell_is_right() -> None:
     logits = 10 * np.eye(6, dtype=np.float32)
-    assert fit_temperature(logits, np.arange(6)) == pytest.approx(0.2)
-    assert fit_temperature(logits, (np.arange(6) + 1) % 6) == pytest.approx(5)
+    assert fit_temperature(logits, np.arange(6), ["one"] * 6) == pytest.approx(0.2)
+    assert fit_temperature(logits, (np.arange(6) + 1) % 6, ["one"] * 6) == pytest.approx(5)
+
+
+def test_temperature_listens_to_every_microscope_alike() -> None:
+    many, few = cells(4000, seed=2), cells(400, seed=3)
+    logits = np.concatenate([many[0], 3 * few[0]])
+    labels = np.concatenate([many[1], few[1]])
+    sources = ["many"] * 4000 + ["few"] * 400
+    pooled = fit_temperature(logits, labels, ["one"] * 4400)
+    assert 1 < pooled < fit_temperature(logits, labels, sources) < 3
 
 
 @pytest.mark.parametrize("coverage", [0.8, 0.9, 0.95])

@@ -8,21 +8,28 @@ from numpy.typing import NDArray
 from hematovision.vision.classifying import softmax
 
 
-def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.intp]) -> float:
+def fit_temperature(
+    logits: NDArray[np.float32], labels: NDArray[np.intp], sources: Sequence[str]
+) -> float:
     """Find the temperature that makes the labels most likely (Guo et al., 2017).
+
+    Every source counts the same, however many cells it has.
 
     Args:
         logits: Shape (N, C), of cells that were not learnt from.
         labels: Shape (N,), their types' indices.
+        sources: The set of each cell.
 
     Returns:
         What the logits are to be divided by, 0.2 to 5.
     """
     rows = np.arange(len(labels))
+    _, source, counts = np.unique(sources, return_inverse=True, return_counts=True)
+    weights = 1 / counts[source] / len(counts)
 
     def surprise(temperature: float) -> float:
         chosen = softmax((logits / temperature).astype(np.float32))[rows, labels]
-        return float(-np.log(np.maximum(chosen, 1e-12)).mean())
+        return float(-(weights * np.log(np.maximum(chosen, 1e-12))).sum())
 
     return float(min(np.geomspace(0.2, 5, 401), key=surprise))
 

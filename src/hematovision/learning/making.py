@@ -126,15 +126,14 @@ def make_model(
     )
     crops = plain_crops(held, rule)
     labels = np.asarray([CLASSES.index(cell.cell_type) for cell in held])
-    temperature = fit_temperature(_logits(classifier, crops), labels)
+    sources = [cell.source for cell in held]
+    temperature = fit_temperature(_logits(classifier, crops), labels, sources)
     fold_temperature(classifier, temperature)
     export_classifier(classifier, made)
     difference = check_parity(made, crops[:64])
     logits, _ = Network(made / CLASSIFIER_FILE)(crops)
     probabilities = softmax(logits)
-    threshold = conformal_threshold(
-        probabilities, labels, [cell.source for cell in held], coverage=COVERAGE
-    )
+    threshold = conformal_threshold(probabilities, labels, sources, coverage=COVERAGE)
     write_bundle(
         made,
         crop=rule,
