@@ -2,8 +2,10 @@
 
 import csv
 import io
+import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -220,3 +222,22 @@ def test_same_bytes_give_the_same_reading_alone_and_from_two_threads(
     alone = [read(data) for data in files]
     with ThreadPoolExecutor(2) as pool:
         assert list(pool.map(read, files + files)) == alone + alone
+
+
+@pytest.mark.parametrize("level", [0, 8, 128, 240, 255])
+def test_empty_picture_has_no_cell(model: PhotoReader, level: int) -> None:
+    assert list(model.read(np.full((480, 640, 3), level, np.uint8))) == []
+
+
+def test_evaluation_is_of_this_very_model(folder: Path, model: PhotoReader) -> None:
+    report = json.loads((folder / "evaluation.json").read_text())
+    assert report["model"] == asdict(model.model)
+
+
+def test_readme_says_what_the_evaluation_says(folder: Path) -> None:
+    report = json.loads((folder / "evaluation.json").read_text())
+    readme = (Path(__file__).resolve().parents[1] / "README.md").read_text()
+    for score in report["sets"].values():
+        right = f"{score['right']:,} of {score['pictures']:,}"
+        share, low, high = (f"{100 * number:.1f}" for number in score["accuracy"])
+        assert f"| {right} | {share} % ({low} to {high}) |" in readme

@@ -118,8 +118,3 @@ def cut_side(picture: RgbImage, generator: np.random.Generator) -> RgbImage:
     cut = picture.copy()
     cut[beyond] = 0 if generator.random() < 0.3 else round(GLASS)
     return cut
-
-
-def generator_of(*numbers: int) -> np.random.Generator:
-    """Make a source of chance that depends on these numbers and on nothing else."""
-    return np.random.default_rng(numbers)

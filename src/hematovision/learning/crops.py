@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,11 +11,11 @@ from hematovision.cells import Box, CellType, RgbImage
 from hematovision.learning.augmentation import (
     blur_and_compress,
     cut_side,
-    generator_of,
     jitter_stain,
     turn,
 )
 from hematovision.learning.datasets import SAME_CELL, Cell, Photo, load_picture
+from hematovision.learning.samples import Samples
 from hematovision.vision.bundle import CropRule, LocatorRule
 from hematovision.vision.classifying import balanced_square, crop_cells
 from hematovision.vision.locating import Locator, locate_cells
@@ -165,7 +164,7 @@ def _channels(values: NDArray[np.float32]) -> Channels:
     return red, green, blue
 
 
-class CellSamples(keras.utils.PyDataset):
+class CellSamples(Samples):
     """Batches of crops, changed anew each time, the same for the same seed.
 
     Every named type comes equally often, *other* in `SHARE_OF_OTHER`.
@@ -178,10 +177,7 @@ class CellSamples(keras.utils.PyDataset):
         *,
         classes: Sequence[CellType],
         rule: CropRule,
-        steps: int,
-        batch: int,
-        seed: int,
-        **options: int,
+        **frame: int,
     ) -> None:
         """Sort the cells by type and source.
 
@@ -190,14 +186,10 @@ class CellSamples(keras.utils.PyDataset):
             squares: Theirs, from `wide_squares`.
             classes: The order of the labels.
             rule: How a crop is made.
-            steps: Batches an epoch.
-            batch: Crops a batch.
-            seed: The source of chance.
-            **options: Of `keras.utils.PyDataset`.
+            **frame: Of `Samples`.
         """
-        super().__init__(**options)
+        super().__init__(**frame)
         self._squares, self._rule = squares, rule
-        self._steps, self._batch, self._seed, self._epoch = steps, batch, seed, 0
         self._labels = np.eye(len(classes), dtype=np.float32)
         self._chances = _chances(classes)
         self._pools = [
@@ -212,21 +204,9 @@ class CellSamples(keras.utils.PyDataset):
             for kind in classes
         ]
 
-    def __len__(self) -> int:
-        """Batches an epoch."""
-        return self._steps
-
-    def on_epoch_begin(self) -> None:
-        """Draw others in the next epoch."""
-        self._epoch += 1
-
-    def start_at(self, epoch: int) -> None:
-        """Go on where an earlier run stopped."""
-        self._epoch = epoch
-
     def __getitem__(self, step: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Give crops (N, size, size, 3), 0-255, and labels (N, C)."""
-        generator = generator_of(self._seed, self._epoch, step)
+        generator = self.generator_of(step)
         kinds = generator.choice(len(self._pools), size=self._batch, p=self._chances)
         crops = [self._change(self._draw(int(kind), generator), generator) for kind in kinds]
         return np.stack(crops).astype(np.float32), self._labels[kinds]

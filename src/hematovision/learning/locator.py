@@ -14,13 +14,14 @@ from keras import ops
 from numpy.typing import NDArray
 
 from hematovision.cells import RgbImage
-from hematovision.learning.augmentation import blur_and_compress, generator_of, jitter_stain
+from hematovision.learning.augmentation import blur_and_compress, jitter_stain
 from hematovision.learning.datasets import Photo, load_picture
 from hematovision.learning.network import (
     build_backbone,
     falling_adamw,
     freeze_normalisation,
 )
+from hematovision.learning.samples import Samples
 from hematovision.vision.locating import STRIDE
 from hematovision.vision.staining import GLASS, balance_white, measure_glass
 
@@ -128,41 +129,23 @@ def draw_truth(boxes: Boxes, side: int) -> tuple[NDArray[np.float32], NDArray[np
     return heat, wanted
 
 
-class LocatorSamples(keras.utils.PyDataset):
+class LocatorSamples(Samples):
     """Views of photos with every box, changed anew each time, the same for the same seed."""
 
-    def __init__(
-        self, photos: Sequence[Photo], *, steps: int, batch: int, seed: int, **options: int
-    ) -> None:
+    def __init__(self, photos: Sequence[Photo], **frame: int) -> None:
         """Decode every photo once.
 
         Args:
             photos: With boxes.
-            steps: Batches an epoch.
-            batch: Views a batch.
-            seed: The source of chance.
-            **options: Of `keras.utils.PyDataset`.
+            **frame: Of `Samples`.
         """
-        super().__init__(**options)
+        super().__init__(**frame)
         self._photos = [_small_balanced(photo) for photo in photos]
         self._chances = _even_chances(photos)
-        self._steps, self._batch, self._seed, self._epoch = steps, batch, seed, 0
-
-    def __len__(self) -> int:
-        """Batches an epoch."""
-        return self._steps
-
-    def on_epoch_begin(self) -> None:
-        """Draw other views in the next epoch."""
-        self._epoch += 1
-
-    def start_at(self, epoch: int) -> None:
-        """Go on where an earlier run stopped."""
-        self._epoch = epoch
 
     def __getitem__(self, step: int) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float32]]]:
         """Give views (N, 256, 256, 3), 0-255, and what the network should say of them."""
-        generator = generator_of(self._seed, self._epoch, step)
+        generator = self.generator_of(step)
         views, heats, boxes = [], [], []
         for _ in range(self._batch):
             view, drawn = self._draw(generator)

@@ -88,7 +88,8 @@ _OF_REQUESTS: dict[type[HTTPException], tuple[str, str, str]] = {
     CSRFError: (
         "csrf",
         "The form was not sent from this page, or the page is older than the session.",
-        "Load the page again and send the picture once more. Cookies must be allowed.",
+        "Load the page again and send the picture once more; cookies must be allowed. A program "
+        "asks for JSON: “Accept: application/json”.",
     ),
 }
 _OF_STATUS: dict[int, tuple[str, str, str]] = {
