@@ -9,7 +9,7 @@ N, L, M, OTHER = CellType.NEUTROPHIL, CellType.LYMPHOCYTE, CellType.MONOCYTE, Ce
 @pytest.mark.parametrize(
     ("cell_type", "possible", "words"),
     [
-        pytest.param(N, (N,), "Neutrophil only. No other name comes close.", id="named"),
+        pytest.param(N, (N,), "Neutrophil only. No other name is probable enough.", id="named"),
         pytest.param(
             None, (N, M), "Neutrophil or monocyte. The system cannot rule out either.", id="two"
         ),

@@ -126,7 +126,7 @@ def words_of(cell: Reading) -> tuple[str, str]:
         rest = "either" if len(possible) == 2 else "any of them"
         return f"{in_words(possible)}.", f"The system cannot rule out {rest}."
     if cell.decision is Decision.NAMED and possible:
-        return f"{in_words(possible)} only.", "No other name comes close."
+        return f"{in_words(possible)} only.", "No other name is probable enough."
     return "Not sure.", "The system would not put a name to this cell."
 
 
