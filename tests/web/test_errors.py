@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 from http import HTTPStatus
+from pathlib import Path
 
 import pytest
 from flask import Flask, abort, redirect
@@ -76,3 +77,9 @@ def test_redirect_stays_a_redirect(app: Flask) -> None:
 
     app.add_url_rule("/moved", view_func=public(moved), endpoint="moved")
     assert app.test_client().get("/moved").status_code == HTTPStatus.FOUND
+
+
+def test_every_failure_is_documented_with_its_status() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs/predict.md").read_text()
+    for failure, status in STATUS_OF.items():
+        assert f"| `{failure.code()}` | {status.value} |" in page
