@@ -4,6 +4,7 @@ import csv
 from pathlib import Path
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 STAGES = {"locator": "Locator", "head": "Classifier, head alone", "fine": "Classifier, all of it"}
 
@@ -23,7 +24,7 @@ def plot_history(work: Path) -> Path:
         for column, values in _read(work / f"{name}.csv").items():
             axes.plot(range(1, len(values) + 1), values, label=column.replace("_", " "))
         axes.set_ylim(bottom=0)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.spines[["top", "right"]].set_visible(False)
         if axes.lines:
             axes.legend(frameon=False)
