@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from tests.vision.model_folder import write_model_folder
+from tests.vision.model_folder import bundle_document, write_model_folder
 
 from hematovision.cli.tools import Tools
 from hematovision.errors import ModelMissingError
@@ -17,8 +17,26 @@ def folder(tools: Tools) -> Path:
 def test_show_prints_what_tells_models_apart(run: Run, folder: Path) -> None:
     result = run("model", "show")
     assert result.exit_code == 0
-    for word in ("blood_cell", "1.0.0", "basophil, other", "coverage 0.9", '"right": 0.61'):
+    for word in (
+        "blood_cell",
+        "1.0.0",
+        "basophil, other",
+        "coverage 0.9, from eosinophil 0.03, lymphocyte 0.04,",
+        "known         no score",
+        "morphology    no words",
+        '"right": 0.61',
+    ):
         assert word in result.stdout
+
+
+def test_show_prints_what_a_cell_must_resemble(run: Run, folder: Path) -> None:
+    document = bundle_document()
+    document["files"]["known.npz"] = "0" * 64
+    document |= {"known": {"threshold": 0.25}, "morphology": {"cell_size": ["big", "small"]}}
+    write_model_folder(folder, document)
+    result = run("model", "show")
+    assert "known         named from 0.25" in result.stdout
+    assert "morphology    cell_size" in result.stdout
 
 
 def test_verify_passes_a_whole_folder(run: Run, folder: Path) -> None:

@@ -97,7 +97,7 @@ def describe(folder: Path, **others: object) -> None:
         name="blood_cell",
         version="2.0.0",
         classes=CLASSES,
-        prediction_set={"coverage": 0.95, "threshold": 0.07},
+        prediction_set={"coverage": 0.95, "thresholds": dict.fromkeys(CLASSES, 0.07)},
         **others,
     )
 
@@ -106,7 +106,7 @@ def test_written_bundle_is_read_back(made: Path) -> None:
     describe(made, metrics={"validation": {"pbc": 0.99}})
     bundle = read_bundle(made)
     assert (bundle.crop, bundle.locator, bundle.classes) == (CROP, LOOK, CLASSES)
-    assert (bundle.coverage, bundle.set_threshold) == (0.95, 0.07)
+    assert (bundle.coverage, bundle.set_thresholds) == (0.95, dict.fromkeys(CLASSES, 0.07))
     assert bundle.identity.version == "2.0.0"
     assert bundle.document["metrics"] == {"validation": {"pbc": 0.99}}
     assert set(bundle.files) == {"blood_cell.h5", "blood_cell.onnx", "locator.onnx"}

@@ -9,10 +9,11 @@ FILES = {"blood_cell.onnx": b"a classifier", "locator.onnx": b"a locator"}
 
 
 def bundle_document() -> dict[str, Any]:
+    classes = ["eosinophil", "lymphocyte", "monocyte", "neutrophil", "basophil", "other"]
     return {
         "name": "blood_cell",
         "version": "1.0.0",
-        "classes": ["eosinophil", "lymphocyte", "monocyte", "neutrophil", "basophil", "other"],
+        "classes": classes,
         "crop": {
             "size": 128,
             "context": 1.2,
@@ -21,7 +22,10 @@ def bundle_document() -> dict[str, Any]:
             "stain_spread": [0.1, 0.1, 0.1],
         },
         "locator": {"side": 640, "score": 0.5, "overlap": 0.4},
-        "prediction_set": {"coverage": 0.9, "threshold": 0.05},
+        "prediction_set": {
+            "coverage": 0.9,
+            "thresholds": {name: (3 + i) / 100 for i, name in enumerate(classes)},
+        },
         "files": {name: hashlib.sha256(data).hexdigest() for name, data in FILES.items()},
         "metrics": {"jtsc": {"right": 0.61}},
     }

@@ -87,7 +87,7 @@ def write_tiny_model(folder: Path) -> Path:
         "classes": CLASSES,
         "crop": asdict(CROP),
         "locator": asdict(LOOK),
-        "prediction_set": {"coverage": 0.95, "threshold": 0.1},
+        "prediction_set": {"coverage": 0.95, "thresholds": dict.fromkeys(CLASSES, 0.1)},
         "files": {name: sha256_of(folder / name) for name in names},
     }
     (folder / "bundle.json").write_text(json.dumps(document))

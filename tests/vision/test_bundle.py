@@ -10,6 +10,14 @@ from hematovision.vision.bundle import damaged_files, read_bundle, sha256_of
 
 from .model_folder import FILES, bundle_document, write_model_folder
 
+SAME = dict.fromkeys(bundle_document()["classes"], 0.5)
+WITH_KNOWN = {**bundle_document()["files"], "known.npz": "0" * 64}
+
+
+def sets(thresholds: object) -> dict[str, Any]:
+    """Describe prediction sets of these thresholds."""
+    return {"prediction_set": {"coverage": 0.95, "thresholds": thresholds}}
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -25,9 +33,32 @@ def test_folder_is_read(folder: Path) -> None:
     assert bundle.classes[0] is CellType.EOSINOPHIL
     assert bundle.crop.stain_mean == (0.1, 0.2, 0.3)
     assert bundle.locator.side == 640
-    assert (bundle.coverage, bundle.set_threshold) == (0.9, 0.05)
+    assert bundle.coverage == 0.9
+    assert bundle.set_thresholds[CellType.EOSINOPHIL] == 0.03
+    assert bundle.set_thresholds[CellType.OTHER] == 0.08
+    assert bundle.known_threshold is None
+    assert bundle.morphology == {}
     assert bundle.document["metrics"]["jtsc"]["right"] == 0.61
     assert damaged_files(bundle) == ()
+
+
+def test_one_threshold_is_read_as_that_of_every_type(folder: Path) -> None:
+    rule = {"prediction_set": {"coverage": 0.95, "threshold": 0.4}}
+    write_model_folder(folder, bundle_document() | rule)
+    assert read_bundle(folder).set_thresholds == dict.fromkeys(CellType, 0.4)
+
+
+def test_known_threshold_and_morphology_are_read(folder: Path) -> None:
+    words = {"cell_size": ["big", "small"], "granularity": ["no", "yes"]}
+    new = {"known": {"threshold": 0.25}, "morphology": words, "files": WITH_KNOWN}
+    write_model_folder(folder, bundle_document() | new)
+    bundle = read_bundle(folder)
+    assert bundle.known_threshold == 0.25
+    assert list(bundle.morphology.items()) == [
+        ("cell_size", ("big", "small")),
+        ("granularity", ("no", "yes")),
+    ]
+    assert damaged_files(bundle) == ("known.npz",)
 
 
 @pytest.mark.parametrize("name", ["bundle.json", *FILES])
@@ -56,6 +87,21 @@ def test_missing_folder_is_a_missing_model(tmp_path: Path) -> None:
         pytest.param(
             {"prediction_set": {"coverage": 0.95, "threshold": "x"}}, id="threshold of no number"
         ),
+        pytest.param({"prediction_set": {"coverage": 1.5, "threshold": 0.5}}, id="coverage over 1"),
+        pytest.param({"prediction_set": {"threshold": 0.5}}, id="no coverage"),
+        pytest.param(sets(SAME | {"other": True}), id="threshold of true"),
+        pytest.param(sets(SAME | {"other": float("nan")}), id="threshold of NaN"),
+        pytest.param(sets(SAME | {"other": -0.1}), id="threshold below 0"),
+        pytest.param(sets(SAME | {"unicorn": 0.5}), id="threshold of no type"),
+        pytest.param(sets({"neutrophil": 0.5}), id="types without a threshold"),
+        pytest.param(sets([0.5] * 6), id="thresholds without types"),
+        pytest.param({"known": {"threshold": 0.5}}, id="known-or-not score without its file"),
+        pytest.param({"known": {"threshold": 2}, "files": WITH_KNOWN}, id="known over 1"),
+        pytest.param({"known": {"score": 1}, "files": WITH_KNOWN}, id="known without threshold"),
+        pytest.param({"morphology": {"cell_size": "big"}}, id="attribute of one word"),
+        pytest.param({"morphology": {"cell_size": []}}, id="attribute without values"),
+        pytest.param({"morphology": {"cell_size": ["big", "big"]}}, id="value twice"),
+        pytest.param({"morphology": ["cell_size"]}, id="attributes without values"),
     ],
 )
 def test_damaged_document_is_refused(folder: Path, change: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,9 @@ BUNDLE = Bundle(
     crop=CROP,
     locator=LOOK,
     coverage=0.9,
-    set_threshold=0.1,
+    set_thresholds=dict.fromkeys(CLASSES, 0.1),
+    known_threshold=None,
+    morphology={},
     files={},
     document={},
 )
@@ -85,12 +88,18 @@ def test_softmax_bears_huge_logits() -> None:
     np.testing.assert_allclose(probabilities, [[1, 0, 0], [1 / 3] * 3])
 
 
-def read(probabilities: dict[CellType, float], **rules: float) -> Reading:
+def read(probabilities: dict[CellType, float], known: float | None = None, **rules: Any) -> Reading:
     """Read one cell whose network says these probabilities; what is left is spread evenly."""
     rest = (1 - sum(probabilities.values())) / (len(CLASSES) - len(probabilities) or 1)
     logits = np.log([[probabilities.get(kind, rest) for kind in CLASSES]]).astype(np.float32)
-    (reading,) = read_cells([Box(0, 0, 9, 9)], logits, replace(BUNDLE, **rules))
+    scores = None if known is None else np.asarray([known])
+    (reading,) = read_cells([Box(0, 0, 9, 9)], logits, replace(BUNDLE, **rules), scores)
     return reading
+
+
+def all_from(threshold: float) -> dict[str, Any]:
+    """Keep every type from this probability on."""
+    return {"set_thresholds": dict.fromkeys(CLASSES, threshold)}
 
 
 def test_sure_cell_is_named() -> None:
@@ -106,7 +115,8 @@ def test_sure_cell_is_named() -> None:
 def test_threshold_itself_conforms() -> None:
     logits = np.log([[0.75, 0.25 - 4e-9, 1e-9, 1e-9, 1e-9, 1e-9]]).astype(np.float32)
     reached = float(softmax(logits)[0, 1])
-    (reading,) = read_cells([Box(0, 0, 9, 9)], logits, replace(BUNDLE, set_threshold=reached))
+    bundle = replace(BUNDLE, **all_from(reached))
+    (reading,) = read_cells([Box(0, 0, 9, 9)], logits, bundle)
     assert reading.prediction_set == (EOSINOPHIL, LYMPHOCYTE)
 
 
@@ -127,24 +137,22 @@ def test_threshold_itself_conforms() -> None:
         ),
         pytest.param({OTHER: 0.95}, {}, (OTHER,), id="another cell"),
         pytest.param({OTHER: 0.5, LYMPHOCYTE: 0.45}, {}, (OTHER,), id="rather another cell"),
-        pytest.param(
-            {OTHER: 0.5, LYMPHOCYTE: 0.3}, {"set_threshold": 0.7}, (OTHER,), id="other, not sure"
-        ),
+        pytest.param({OTHER: 0.5, LYMPHOCYTE: 0.3}, all_from(0.7), (OTHER,), id="other, not sure"),
         pytest.param(
             {NEUTROPHIL: 0.5, BASOPHIL: 0.45},
-            {"set_threshold": 0.6},
+            all_from(0.6),
             (NEUTROPHIL, BASOPHIL),
             id="none conforms, two reach the coverage",
         ),
         pytest.param(
             {NEUTROPHIL: 0.5, BASOPHIL: 0.3, MONOCYTE: 0.15},
-            {"set_threshold": 0.6},
+            all_from(0.6),
             (NEUTROPHIL, BASOPHIL, MONOCYTE),
             id="none conforms, three reach the coverage",
         ),
         pytest.param(
             {NEUTROPHIL: 0.95, BASOPHIL: 0.04},
-            {"set_threshold": 0.97},
+            all_from(0.97),
             (NEUTROPHIL, BASOPHIL),
             id="none conforms, never fewer than two",
         ),
@@ -152,7 +160,7 @@ def test_threshold_itself_conforms() -> None:
 )
 def test_doubtful_cell_is_not_named(
     probabilities: dict[CellType, float],
-    rules: dict[str, float],
+    rules: dict[str, Any],
     expected: tuple[CellType, ...],
 ) -> None:
     reading = read(probabilities, **rules)
@@ -160,6 +168,69 @@ def test_doubtful_cell_is_not_named(
     assert reading.cell_type is None
     assert reading.prediction_set == expected
     assert reading.confidence == max(reading.probabilities.values())
+
+
+EACH = {
+    NEUTROPHIL: 0.7,
+    EOSINOPHIL: 0.2,
+    LYMPHOCYTE: 0.2,
+    MONOCYTE: 0.2,
+    BASOPHIL: 0.2,
+    OTHER: 0.05,
+}
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "named", "expected"),
+    [
+        pytest.param({NEUTROPHIL: 0.85}, NEUTROPHIL, (NEUTROPHIL,), id="own threshold reached"),
+        pytest.param(
+            {NEUTROPHIL: 0.6, MONOCYTE: 0.35},
+            None,
+            (NEUTROPHIL, MONOCYTE),
+            id="only the second conforms",
+        ),
+        pytest.param({MONOCYTE: 0.75, BASOPHIL: 0.18}, MONOCYTE, (MONOCYTE,), id="second does not"),
+        pytest.param(
+            {NEUTROPHIL: 0.75, OTHER: 0.08}, None, (NEUTROPHIL, OTHER), id="lower bar of another"
+        ),
+        pytest.param(
+            {NEUTROPHIL: 0.68, MONOCYTE: 0.15, BASOPHIL: 0.14},
+            None,
+            (NEUTROPHIL, MONOCYTE, BASOPHIL),
+            id="none reaches its own",
+        ),
+    ],
+)
+def test_every_type_has_its_own_threshold(
+    probabilities: dict[CellType, float], named: CellType | None, expected: tuple[CellType, ...]
+) -> None:
+    reading = read(probabilities, set_thresholds=EACH)
+    assert (reading.cell_type, reading.prediction_set) == (named, expected)
+
+
+@pytest.mark.parametrize(
+    ("known", "threshold", "named"),
+    [
+        pytest.param(None, 0.5, True, id="no score"),
+        pytest.param(0.1, None, True, id="no threshold"),
+        pytest.param(0.5, 0.5, True, id="threshold itself"),
+        pytest.param(0.49, 0.5, False, id="like nothing learnt"),
+    ],
+)
+def test_cell_like_nothing_learnt_is_not_named(
+    known: float | None, threshold: float | None, named: bool
+) -> None:
+    reading = read({NEUTROPHIL: 0.95}, known, known_threshold=threshold)
+    assert (reading.cell_type is NEUTROPHIL) == named
+    assert reading.prediction_set == (NEUTROPHIL,)
+    assert reading.known == known
+
+
+def test_cells_without_their_known_scores_are_a_bug() -> None:
+    boxes = [Box(0, 0, 1, 1)] * 2
+    with pytest.raises(ValueError, match="zip"):
+        read_cells(boxes, np.zeros((2, 6), np.float32), BUNDLE, np.ones(3))
 
 
 def test_probabilities_are_one_a_class_and_sum_to_one() -> None:

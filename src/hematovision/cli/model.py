@@ -50,6 +50,7 @@ def _read(context: click.Context) -> Bundle:
 
 def _facts(bundle: Bundle) -> dict[str, Any]:
     """Name what tells one model from another."""
+    known = bundle.known_threshold
     return {
         "name": bundle.identity.name,
         "version": bundle.identity.version,
@@ -58,6 +59,13 @@ def _facts(bundle: Bundle) -> dict[str, Any]:
         "classes": ", ".join(bundle.classes),
         "input": f"{bundle.crop.size} x {bundle.crop.size} pixels",
         "locator": f"score {bundle.locator.score}, overlap {bundle.locator.overlap}",
-        "set": f"coverage {bundle.coverage}, threshold {bundle.set_threshold}",
+        "set": f"coverage {bundle.coverage}, from {_thresholds(bundle)}",
+        "known": "no score" if known is None else f"named from {known:.3g}",
+        "morphology": ", ".join(bundle.morphology) or "no words",
         "files": ", ".join(bundle.files),
     }
+
+
+def _thresholds(bundle: Bundle) -> str:
+    """List the least probability that keeps each type in a prediction set."""
+    return ", ".join(f"{kind} {bundle.set_thresholds[kind]:.3g}" for kind in bundle.classes)

@@ -14,6 +14,7 @@ BUNDLE_FILE = "bundle.json"
 CLASSIFIER_FILE = "blood_cell.onnx"
 LOCATOR_FILE = "locator.onnx"
 KERAS_FILE = "blood_cell.h5"
+KNOWN_FILE = "known.npz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,11 @@ class Bundle:
         crop: How cells are cut out.
         locator: How the photo is searched.
         coverage: The nominal coverage of the prediction sets.
-        set_threshold: The least probability that keeps a type in the prediction set.
+        set_thresholds: The least probability that keeps a type in the prediction set, by type.
+        known_threshold: The least known-or-not score of a cell that may be named, 0-1; None where
+            the model has no such score.
+        morphology: The values of each attribute in the order of the network's fourth output; empty
+            where the model does not describe cells.
         files: sha256 of every file of the folder but `bundle.json`, by name.
         document: All of `bundle.json`, metrics and data fingerprint included.
     """
@@ -72,7 +77,9 @@ class Bundle:
     crop: CropRule
     locator: LocatorRule
     coverage: float
-    set_threshold: float
+    set_thresholds: Mapping[CellType, float]
+    known_threshold: float | None
+    morphology: Mapping[str, tuple[str, ...]]
     files: Mapping[str, str]
     document: Mapping[str, Any]
 
@@ -93,20 +100,23 @@ def read_bundle(folder: Path) -> Bundle:
     raw = (folder / BUNDLE_FILE).read_bytes()
     try:
         document = json.loads(raw)
+        classes = tuple(CellType(name) for name in document["classes"])
         return Bundle(
             folder=folder,
             identity=ModelIdentity(
                 document["name"], document["version"], hashlib.sha256(raw).hexdigest()
             ),
-            classes=tuple(CellType(name) for name in document["classes"]),
+            classes=classes,
             crop=_crop_rule(**document["crop"]),
             locator=LocatorRule(**document["locator"]),
-            coverage=float(document["prediction_set"]["coverage"]),
-            set_threshold=float(document["prediction_set"]["threshold"]),
+            coverage=_share(document["prediction_set"]["coverage"]),
+            set_thresholds=_set_thresholds(document["prediction_set"], classes),
+            known_threshold=_known_threshold(document),
+            morphology=_morphology(document.get("morphology") or {}),
             files=_hashes(document["files"]),
             document=document,
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelDamagedError(f"{folder / BUNDLE_FILE} cannot be understood: {error}") from error
 
 
@@ -115,6 +125,40 @@ def _hashes(files: Mapping[str, str]) -> dict[str, str]:
     return {CLASSIFIER_FILE: files[CLASSIFIER_FILE], LOCATOR_FILE: files[LOCATOR_FILE]} | dict(
         files
     )
+
+
+def _set_thresholds(rule: Mapping[str, Any], classes: Sequence[CellType]) -> dict[CellType, float]:
+    """Give every type its threshold; documents of version 1.0 have one for all of them."""
+    if "thresholds" not in rule:
+        return dict.fromkeys(classes, _share(rule["threshold"]))
+    thresholds = {CellType(name): _share(value) for name, value in rule["thresholds"].items()}
+    if set(thresholds) != set(classes):
+        raise ValueError("the thresholds of the prediction sets are not of its classes")
+    return thresholds
+
+
+def _known_threshold(document: Mapping[str, Any]) -> float | None:
+    """Insist on the file that a threshold of the known-or-not score belongs to."""
+    if document.get("known") is None:
+        return None
+    if KNOWN_FILE not in document["files"]:
+        raise ValueError(f"there is a threshold of the known-or-not score and no {KNOWN_FILE}")
+    return _share(document["known"]["threshold"])
+
+
+def _morphology(rule: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """Turn the lists of JSON into tuples."""
+    for attribute, values in rule.items():
+        if not isinstance(values, list) or len(set(values)) < max(len(values), 1):
+            raise ValueError(f"the values of {attribute} are not a list of different words")
+    return {attribute: tuple(values) for attribute, values in rule.items()}
+
+
+def _share(value: object) -> float:
+    """Insist on a number of 0 to 1; JSON also has text, true and NaN."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise ValueError(f"{value!r} is not a number of 0 to 1")
+    return float(value)
 
 
 def _crop_rule(

@@ -62,39 +62,66 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def read_cells(
-    boxes: Sequence[Box], logits: NDArray[np.float32], bundle: Bundle
+    boxes: Sequence[Box],
+    logits: NDArray[np.float32],
+    bundle: Bundle,
+    known: NDArray[np.floating] | None = None,
 ) -> tuple[Reading, ...]:
     """Say of every cell what it is, or that it is not known.
 
-    A cell is named when exactly one type reaches the bundle's threshold, and that type has a name.
+    A type conforms when it reaches the bundle's threshold for it. A cell is named when exactly one
+    type conforms, that type is the most probable one and has a name, and the cell resembles those
+    that were learnt.
 
     Args:
         boxes: One a cell.
-        logits: Shape (N, C), calibrated: the temperature is folded into the network's head.
-        bundle: Class order and threshold of the prediction sets.
+        logits: Shape (N, C), calibrated: temperature and bias are folded into the network's head.
+        bundle: Class order and thresholds.
+        known: Shape (N,), how much each cell resembles those that were learnt, 0-1; None where the
+            model does not say.
 
     Returns:
         One reading a cell, in the order given.
     """
-    return tuple(_read(box, row, bundle) for box, row in zip(boxes, softmax(logits), strict=True))
+    scores = [None] * len(boxes) if known is None else [float(score) for score in known]
+    rows = zip(boxes, softmax(logits), scores, strict=True)
+    return tuple(_read(box, row, bundle, score) for box, row, score in rows)
 
 
-def _read(box: Box, probabilities: NDArray[np.float64], bundle: Bundle) -> Reading:
+def _read(
+    box: Box, probabilities: NDArray[np.float64], bundle: Bundle, known: float | None
+) -> Reading:
     """Decide on one cell."""
     ranked = [(bundle.classes[i], float(probabilities[i])) for i in np.argsort(-probabilities)]
     best, confidence = ranked[0]
-    conforming = tuple(kind for kind, probability in ranked if probability >= bundle.set_threshold)
-    named = conforming == (best,) and best is not CellType.OTHER
-    if best is CellType.OTHER:
-        conforming = (CellType.OTHER,)
+    conforming = tuple(kind for kind, share in ranked if share >= bundle.set_thresholds[kind])
+    named = conforming == (best,) and best is not CellType.OTHER and _resembles(known, bundle)
     return Reading(
         box=box,
         decision=Decision.NAMED if named else Decision.UNIDENTIFIED,
         cell_type=best if named else None,
         confidence=confidence,
         probabilities=dict(zip(bundle.classes, map(float, probabilities), strict=True)),
-        prediction_set=conforming or _likeliest(ranked, bundle.coverage),
+        prediction_set=_shown_set(conforming, ranked, bundle.coverage),
+        known=known,
     )
+
+
+def _resembles(known: float | None, bundle: Bundle) -> bool:
+    """Tell whether nothing speaks against the cell being one of those that were learnt."""
+    return known is None or bundle.known_threshold is None or known >= bundle.known_threshold
+
+
+def _shown_set(
+    conforming: tuple[CellType, ...], ranked: Sequence[tuple[CellType, float]], coverage: float
+) -> tuple[CellType, ...]:
+    """Give the conforming types, and the most probable one where it is not among them."""
+    best = ranked[0][0]
+    if best is CellType.OTHER:
+        return (CellType.OTHER,)
+    if not conforming:
+        return _likeliest(ranked, coverage)
+    return conforming if best in conforming else (best, *conforming)
 
 
 def _likeliest(ranked: Sequence[tuple[CellType, float]], coverage: float) -> tuple[CellType, ...]:
