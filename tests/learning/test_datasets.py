@@ -13,6 +13,7 @@ from hematovision.learning.datasets import (
     Photo,
     bccd_cells,
     bccd_photos,
+    draw_folds,
     fingerprint,
     jtsc_cells,
     kaggle_test_cells,
@@ -161,6 +162,50 @@ def test_val_draw_follows_its_seed(photos: list[Photo]) -> None:
     whole = [photo for photo in photos if photo.split in {"train", "test"}]
     draws = [datasets._draw_val(whole, seed) for seed in (1, 1, 2)]
     assert draws[0] == draws[1] != draws[2]
+
+
+def labelled(*groups: tuple[str, CellType | None]) -> list[Photo]:
+    return [
+        Photo(Path(f"{i}.jpg"), "drawn", "train", label=label, group=group)
+        for i, (group, label) in enumerate(groups)
+    ]
+
+
+def test_folds_keep_groups_together_and_leave_out_what_has_no_label() -> None:
+    pairs = [(f"group {i // 2}", CellType.MONOCYTE) for i in range(12)]
+    folds = draw_folds(labelled(*pairs, ("alone", None)), 3, seed=1)
+    assert len(folds) == 12
+    assert all(folds[f"{i}.jpg"] == folds[f"{i + 1}.jpg"] for i in range(0, 12, 2))
+    assert Counter(folds.values()) == {0: 4, 1: 4, 2: 4}
+
+
+def test_folds_spread_each_type_evenly() -> None:
+    kinds = [CellType.MONOCYTE] * 5 + [CellType.NEUTROPHIL] * 23
+    photos = labelled(*((f"group {i}", kind) for i, kind in enumerate(kinds)))
+    folds = draw_folds(photos, 5, seed=1)
+    for kind in set(kinds):
+        counts = Counter(folds[photo.path.name] for photo in photos if photo.label is kind)
+        assert len(counts) == 5
+        assert max(counts.values()) - min(counts.values()) <= 1
+
+
+def test_folds_follow_their_seed_and_not_the_order_of_the_photos() -> None:
+    photos = labelled(*((f"group {i}", CellType.MONOCYTE) for i in range(20)))
+    assert draw_folds(photos, 5, seed=1) == draw_folds(photos[::-1], 5, seed=1)
+    assert draw_folds(photos, 5, seed=1) != draw_folds(photos, 5, seed=2)
+
+
+@pytest.mark.real_data
+def test_folds_of_bccd_hold_every_type_and_share_no_field(photos: list[Photo]) -> None:
+    folds = draw_folds(photos, 5, seed=7)
+    assert len(folds) == 348
+    fold_of = {photo.group: folds[photo.path.name] for photo in photos if photo.label}
+    assert all(folds[p.path.name] == fold_of[p.group] for p in photos if p.label)
+    for fold in range(5):
+        held = Counter(p.label for p in photos if folds.get(p.path.name) == fold)
+        assert held[CellType.MONOCYTE] == 4
+        assert held[CellType.LYMPHOCYTE] >= 6
+        assert held[CellType.NEUTROPHIL] in {41, 42}
 
 
 @pytest.mark.real_data

@@ -2,7 +2,7 @@
 
 import csv
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -137,6 +137,40 @@ def _draw_val(photos: Sequence[Photo], seed: int) -> list[Photo]:
         replace(photo, split="val") if photo.split == "train" and photo.group in chosen else photo
         for photo in photos
     ]
+
+
+def draw_folds(photos: Sequence[Photo], number: int, *, seed: int) -> dict[str, int]:
+    """Give every labelled photo a fold: whole groups together, each type spread evenly.
+
+    The rarest type is dealt out first, its largest groups before the small ones, each to the fold
+    that has the fewest photos of that type.
+
+    Args:
+        photos: Those without a label get no fold.
+        number: How many folds there are.
+        seed: Of the order in which groups are dealt.
+
+    Returns:
+        The fold, from 0, by name of the photo's file.
+    """
+    groups: dict[str, list[tuple[str, CellType]]] = defaultdict(list)
+    for photo in sorted(photos, key=lambda photo: photo.path.name):
+        if photo.label:
+            groups[photo.group].append((photo.path.name, photo.label))
+    shuffled = np.random.default_rng(seed).permutation(sorted(groups))
+    census = Counter(photo.label for photo in photos)
+    rarest = {
+        name: min((label for _, label in group), key=lambda label: (census[label], label))
+        for name, group in groups.items()
+    }
+    order = sorted(shuffled, key=lambda n: (census[rarest[n]], rarest[n], -len(groups[n])))
+    dealt: list[Counter[CellType]] = [Counter() for _ in range(number)]
+    folds: dict[str, int] = {}
+    for name in order:
+        fold = min(range(number), key=lambda i: (dealt[i][rarest[name]], dealt[i].total()))
+        dealt[fold].update(label for _, label in groups[name])
+        folds |= {photo: fold for photo, _ in groups[name]}
+    return folds
 
 
 def txl_photos(data: Path) -> list[Photo]:
