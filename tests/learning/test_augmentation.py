@@ -16,7 +16,9 @@ CHANGES = {
     "stain": lambda picture, generator: jitter_stain(picture, generator, strength=1.0),
     "cut": cut_side,
     "blur": blur_and_compress,
-    "turn": lambda picture, generator: turn(picture, generator, zoom=0.15, shift=0.04),
+    "turn": lambda picture, generator: turn(
+        picture, generator, zoom=0.15, shift=0.04, side=picture.shape[0]
+    ),
 }
 
 
@@ -68,7 +70,7 @@ def test_turning_keeps_the_middle_in_the_middle() -> None:
     picture = np.zeros((65, 65, 3), np.uint8)
     picture[27:38, 27:38] = 255
     for seed in range(20):
-        turned = turn(picture, np.random.default_rng(seed), zoom=0.1, shift=0.0)
+        turned = turn(picture, np.random.default_rng(seed), zoom=0.1, shift=0.0, side=65)
         rows, columns = np.nonzero(turned[..., 0] > 128)
         assert rows.mean() == pytest.approx(32, abs=0.6)
         assert columns.mean() == pytest.approx(32, abs=0.6)

@@ -69,18 +69,19 @@ def blur_and_compress(picture: RgbImage, generator: np.random.Generator) -> RgbI
 
 
 def turn(
-    picture: RgbImage, generator: np.random.Generator, *, zoom: float, shift: float
+    picture: RgbImage, generator: np.random.Generator, *, zoom: float, shift: float, side: int
 ) -> RgbImage:
-    """Rotate by any angle, mirror, zoom and shift in one go; what opens is mirrored.
+    """Rotate by any angle, mirror, zoom, shift and cut out the middle; what opens is mirrored.
 
     Args:
         picture: A square around one cell, shape (size, size, 3), RGB, uint8.
         generator: The source of chance.
         zoom: Largest change of scale, as a part of one.
-        shift: Largest shift, as a part of the side.
+        shift: Largest shift, as a part of the picture's side.
+        side: Of the square that is cut out of the middle, in pixels.
 
     Returns:
-        The same shape, uint8.
+        Shape (side, side, 3), uint8.
     """
     size = picture.shape[0]
     middle = (size - 1) / 2
@@ -90,10 +91,11 @@ def turn(
     if generator.random() < 0.5:
         matrix[0] = -matrix[0]
         matrix[0, 2] += size - 1
+    matrix[:, 2] -= (size - side) / 2
     turned: RgbImage = cv2.warpAffine(
         picture,
         matrix,
-        (size, size),
+        (side, side),
         flags=cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_REFLECT_101,
     )

@@ -219,10 +219,8 @@ class CellSamples(Samples):
 
     def _change(self, cell: int, generator: np.random.Generator) -> RgbImage:
         """Make a crop as another microscope might have shown it, then prepare it as the reader."""
-        size = self._rule.size
-        wide = turn(self._squares[cell], generator, zoom=0.15, shift=0.04)
-        edge = (wide.shape[0] - size) // 2
-        crop = np.ascontiguousarray(wide[edge : edge + size, edge : edge + size])
+        square, size = self._squares[cell], self._rule.size
+        crop = turn(square, generator, zoom=0.15, shift=0.04, side=size)
         crop = jitter_stain(crop, generator, strength=1.0)
         if generator.random() < SHARE_CUT:
             crop = cut_side(crop, generator)

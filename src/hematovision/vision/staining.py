@@ -17,6 +17,12 @@ BLACK = 12
 FEWEST_STAINED = 0.02
 EVEN = 0.05
 
+_LEVELS = np.clip(np.arange(256, dtype=np.float32), 1, GLASS)
+_DENSITY = np.log(GLASS / _LEVELS)
+"""Optical density against glass of every grey level, never below zero."""
+
+_LOG_DENSITY = np.log(np.maximum(_DENSITY, EVEN))
+
 
 def measure_glass(photo: RgbImage) -> NDArray[np.float32]:
     """Measure the colour of the empty glass: the median of the brightest quarter of the photo.
@@ -65,17 +71,23 @@ def measure_stain(crop: RgbImage, context: float) -> NDArray[np.float32] | None:
     Returns:
         Shape (2, 3): mean and standard deviation a channel; None where hardly anything is stained.
     """
-    density = _density(crop)
     size = crop.shape[0]
     rows, columns = np.ogrid[:size, :size]
     middle, radius = (size - 1) / 2, size / context / 2
-    disc = (rows - middle) ** 2 + (columns - middle) ** 2 <= radius**2
-    seen = crop.max(axis=2) > BLACK
-    stained = density[disc & seen & (density.mean(axis=2) > STAINED)]
+    pixels = crop[(rows - middle) ** 2 + (columns - middle) ** 2 <= radius**2]
+    red, green, blue = pixels.T
+    seen = np.maximum(np.maximum(red, green), blue) > BLACK
+    density = _DENSITY[red] + _DENSITY[green] + _DENSITY[blue]
+    stained = pixels[seen & (density > 3 * STAINED)]
     if len(stained) < FEWEST_STAINED * size * size:
         return None
-    logarithm = np.log(np.maximum(stained, EVEN))
-    return np.stack([logarithm.mean(axis=0), logarithm.std(axis=0)]).astype(np.float32)
+    shares = [np.bincount(channel, minlength=256) / len(stained) for channel in stained.T]
+    means = [share @ _LOG_DENSITY for share in shares]
+    spreads = [
+        np.sqrt(share @ (_LOG_DENSITY - mean) ** 2)
+        for share, mean in zip(shares, means, strict=True)
+    ]
+    return np.asarray([means, spreads], np.float32)
 
 
 def even_stain(crop: RgbImage, rule: CropRule) -> RgbImage:
@@ -98,19 +110,11 @@ def even_stain(crop: RgbImage, rule: CropRule) -> RgbImage:
     wanted_mean = mean + rule.stain_strength * (np.asarray(rule.stain_mean) - mean)
     power = np.clip(np.asarray(rule.stain_spread) / np.maximum(spread, EVEN), 0.5, 2.0)
     power = 1 + rule.stain_strength * (power - 1)
-    levels = np.arange(256, dtype=np.float32)
-    density = np.log(GLASS / np.clip(levels, 1, GLASS))[:, None]
-    moved = np.exp(wanted_mean - power * mean) * density**power
-    table = np.where(levels[:, None] >= GLASS, levels[:, None], GLASS * np.exp(-moved))
+    levels = np.arange(256, dtype=np.float32)[:, None]
+    moved = np.exp(wanted_mean - power * mean) * _DENSITY[:, None] ** power
+    table = np.where(levels >= GLASS, levels, GLASS * np.exp(-moved))
     table = np.clip(table + 0.5, 0, 255).astype(np.uint8)
     evened = np.empty_like(crop)
     for channel in range(3):
         evened[..., channel] = table[:, channel][crop[..., channel]]
     return evened
-
-
-def _density(crop: RgbImage) -> NDArray[np.float32]:
-    """Give the optical density against glass, never below zero."""
-    levels = np.clip(np.arange(256, dtype=np.float32), 1, GLASS)
-    density: NDArray[np.float32] = np.log(GLASS / levels)[crop]
-    return density
