@@ -7,7 +7,13 @@ import pytest
 
 from hematovision.cells import Box, CellType, Decision, ModelIdentity, Reading, RgbImage
 from hematovision.vision.bundle import Bundle
-from hematovision.vision.classifying import balanced_square, crop_cells, read_cells, softmax
+from hematovision.vision.classifying import (
+    balanced_square,
+    conforming_types,
+    crop_cells,
+    read_cells,
+    softmax,
+)
 from hematovision.vision.staining import GLASS
 
 from .networks import CLASSES, CROP, LOOK
@@ -207,6 +213,12 @@ def test_every_type_has_its_own_threshold(
 ) -> None:
     reading = read(probabilities, set_thresholds=EACH)
     assert (reading.cell_type, reading.prediction_set) == (named, expected)
+
+
+def test_promised_set_may_be_empty_and_the_shown_one_is_not() -> None:
+    reading = read({NEUTROPHIL: 0.68, MONOCYTE: 0.15, BASOPHIL: 0.14}, set_thresholds=EACH)
+    assert conforming_types(reading.probabilities, EACH) == ()
+    assert len(reading.prediction_set) == 3
 
 
 @pytest.mark.parametrize(

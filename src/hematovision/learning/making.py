@@ -1,7 +1,7 @@
 """From the published sets to the model folder, in one go."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hematovision.cells import CellType
-from hematovision.learning.calibration import conformal_threshold, fit_temperature
+from hematovision.learning.calibration import class_thresholds, fit_temperature
 from hematovision.learning.crops import (
     as_located,
     locate_middle,
@@ -133,7 +133,14 @@ def make_model(
     difference = check_parity(made, crops[:64])
     logits, _ = Network(made / CLASSIFIER_FILE)(crops)
     probabilities = softmax(logits)
-    threshold = conformal_threshold(probabilities, labels, sources, coverage=COVERAGE)
+    thresholds = class_thresholds(
+        probabilities,
+        labels,
+        [cell.group for cell in held],
+        sources,
+        coverage=COVERAGE,
+        classes=CLASSES,
+    )
     write_bundle(
         made,
         crop=rule,
@@ -141,10 +148,7 @@ def make_model(
         name=NAME,
         version=VERSION,
         classes=CLASSES,
-        prediction_set={
-            "coverage": COVERAGE,
-            "threshold": threshold,
-        },
+        prediction_set={"coverage": COVERAGE, "thresholds": thresholds},
         temperature_folded_into_head=temperature,
         parity_largest_difference=difference,
         data={
@@ -152,7 +156,7 @@ def make_model(
             "cells": _census(learnt, held),
             "photos": {s: sum(p.split == s for p in photos) for s in ("train", "val", "unused")},
         },
-        metrics={"validation": _validation(probabilities, labels, held, threshold)},
+        metrics={"validation": _validation(probabilities, labels, held, thresholds)},
         recipe=asdict(recipe),
     )
     plot_history(work)
@@ -213,11 +217,12 @@ def _validation(
     probabilities: NDArray[np.float64],
     labels: NDArray[np.intp],
     cells: Sequence[Cell],
-    threshold: float,
+    thresholds: Mapping[CellType, float],
 ) -> dict[str, dict[str, float]]:
-    """Say how many held-out cells of each source are right, and how many the threshold keeps."""
+    """Say how many held-out cells of each source are right, and how many the thresholds keep."""
     right = probabilities.argmax(axis=1) == labels
-    covered = probabilities[np.arange(len(labels)), labels] >= threshold
+    least = np.asarray([thresholds[kind] for kind in CLASSES])[labels]
+    covered = probabilities[np.arange(len(labels)), labels] >= least
     sources = np.asarray([cell.source for cell in cells])
     return {
         source: {

@@ -1,6 +1,6 @@
 """From a photo and its boxes to what is said of every cell."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,13 +88,23 @@ def read_cells(
     return tuple(_read(box, row, bundle, score) for box, row, score in rows)
 
 
+def conforming_types(
+    probabilities: Mapping[CellType, float], thresholds: Mapping[CellType, float]
+) -> tuple[CellType, ...]:
+    """List the types that reach their thresholds: the set whose coverage is promised.
+
+    It may be empty. What a reading shows is never empty, and so holds the true type more often.
+    """
+    return tuple(kind for kind, share in probabilities.items() if share >= thresholds[kind])
+
+
 def _read(
     box: Box, probabilities: NDArray[np.float64], bundle: Bundle, known: float | None
 ) -> Reading:
     """Decide on one cell."""
     ranked = [(bundle.classes[i], float(probabilities[i])) for i in np.argsort(-probabilities)]
     best, confidence = ranked[0]
-    conforming = tuple(kind for kind, share in ranked if share >= bundle.set_thresholds[kind])
+    conforming = conforming_types(dict(ranked), bundle.set_thresholds)
     named = conforming == (best,) and best is not CellType.OTHER and _resembles(known, bundle)
     return Reading(
         box=box,
