@@ -13,6 +13,8 @@ import waitress
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from tests.conftest import EmptyReader, skip_or_fail
+from tests.vision.evaluations import old_evaluation_document, write_evaluation
+from tests.vision.model_folder import write_model_folder
 from waitress import wasyncore
 
 from hematovision.cells import CellReader
@@ -349,6 +351,37 @@ def test_every_page_is_accessible_and_fits(
     assert_fits(page)
     page.goto(url)
     send_form(page, photos["torn.jpg"])
+    assert_no_violations(page)
+    assert_fits(page)
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("size", SIZES)
+def test_page_of_the_model_is_accessible_and_fits(
+    open_page: Callable[..., Page], url: str, settings: Settings, size: Size, theme: str
+) -> None:
+    folder = write_model_folder(settings.model_folder)
+    write_evaluation(folder)
+    page = open_page(size=size, color_scheme=theme)
+    page.goto(url)
+    page.get_by_role("link", name="Model", exact=True).click()
+    expect(page.get_by_role("heading", name="How often is the name right?")).to_be_visible()
+    page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+    assert_no_violations(page)
+    assert_fits(page)
+
+
+def test_page_of_a_model_with_few_scores_or_none_is_accessible(
+    open_page: Callable[..., Page], url: str, settings: Settings
+) -> None:
+    folder = write_model_folder(settings.model_folder)
+    page = open_page()
+    page.goto(url + "model")
+    expect(page.get_by_text("This model has not been evaluated.")).to_be_visible()
+    assert_no_violations(page)
+    write_evaluation(folder, old_evaluation_document())
+    page.reload()
+    expect(page.get_by_text("A microscope it never saw", exact=True)).to_be_visible()
     assert_no_violations(page)
     assert_fits(page)
 

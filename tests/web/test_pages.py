@@ -217,7 +217,7 @@ def test_result_shows_every_cell_and_the_model(sender: Sender) -> None:
     assert "<b>Neutrophil only.</b>" in page
     assert "95 %" in page
     assert "128 \N{MULTIPLICATION SIGN} 96 · read in 0." in page
-    assert 'Model stub 0.0.0 · <span class="id">0000 0000</span>' in page
+    assert 'Model stub 0.0.0 · <a class="id" href="/model">0000 0000</a>' in page
     assert NOTICE in page
     assert " style=" not in page
 

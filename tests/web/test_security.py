@@ -18,7 +18,7 @@ from hematovision.web.security import HEADERS, host_is_trusted, public
 from .conftest import JSON, Sender
 
 TRUSTED = ("127.0.0.1", "localhost", "[::1]", ".lab.example")
-OPEN = {"static", "pages.home", "pages.predict"}
+OPEN = {"static", "pages.home", "pages.predict", "model.show"}
 
 
 def urls(app: Flask) -> Iterator[tuple[str, str, str]]:

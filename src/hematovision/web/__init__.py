@@ -5,7 +5,7 @@ from jinja2 import StrictUndefined
 
 from hematovision.cells import CellReader
 from hematovision.config import Settings
-from hematovision.web import cards, errors, pages, security, uploads, wiring
+from hematovision.web import cards, errors, model_page, pages, security, uploads, wiring
 
 
 def create_app(settings: Settings | None = None, reader: CellReader | None = None) -> Flask:
@@ -29,4 +29,5 @@ def create_app(settings: Settings | None = None, reader: CellReader | None = Non
     errors.init_app(app)
     cards.init_app(app)
     pages.init_app(app)
+    model_page.init_app(app)
     return app
