@@ -5,6 +5,7 @@ import click
 from hematovision import __version__
 from hematovision.cells import NOTICE
 from hematovision.cli.classify import classify
+from hematovision.cli.dataset import dataset
 from hematovision.cli.learn import evaluate, train
 from hematovision.cli.model import model
 from hematovision.cli.serve import serve
@@ -24,5 +25,5 @@ def main(context: click.Context) -> None:
             raise click.UsageError(str(error)) from error
 
 
-for command in (classify, model, serve, train, evaluate):
+for command in (classify, model, serve, dataset, train, evaluate):
     main.add_command(command)

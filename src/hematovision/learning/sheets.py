@@ -1,17 +1,33 @@
-"""A picture of every place where the locator and the annotators disagree."""
+"""Sheets of small pictures: where the locator and the annotators disagree, and others."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image, ImageDraw
 
+from hematovision.cells import RgbImage
 from hematovision.learning.datasets import Photo, load_picture
 
 TILE = 220
 CAPTION = 16
 COLUMNS = 6
 OURS, THEIRS = (0, 130, 0), (190, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A picture on a sheet.
+
+    Attributes:
+        caption: What stands above it.
+        picture: Shape (height, width, 3), RGB, uint8.
+    """
+
+    caption: str
+    picture: RgbImage
 
 
 def draw_disagreements(photos: Sequence[Photo], scores: Mapping[str, Any], path: Path) -> int:
@@ -34,18 +50,33 @@ def draw_disagreements(photos: Sequence[Photo], scores: Mapping[str, Any], path:
     drawn = [photo for photo in photos if photo.path.name in ours]
     if not drawn:
         return 0
-    rows = -(-len(drawn) // COLUMNS)
-    sheet = Image.new("RGB", (COLUMNS * TILE, rows * (TILE + CAPTION)), "white")
-    for place, photo in enumerate(drawn):
-        x, y = place % COLUMNS * TILE, place // COLUMNS * (TILE + CAPTION)
-        sheet.paste(_tile(photo, ours[photo.path.name]), (x, y + CAPTION))
-        ImageDraw.Draw(sheet).text((x + 2, y + 2), photo.path.name, fill="black")
-    sheet.save(path)
+    tiles = [Tile(p.path.name, _with_boxes(p, ours[p.path.name])) for p in drawn]
+    draw_sheet(tiles, path)
     return len(drawn)
 
 
-def _tile(photo: Photo, ours: Sequence[Sequence[int]]) -> Image.Image:
-    """Draw the boxes on one photo and make it small."""
+def draw_sheet(tiles: Sequence[Tile], path: Path) -> None:
+    """Draw pictures in rows, each with its caption above; with none nothing is written.
+
+    Args:
+        tiles: In the order of drawing.
+        path: The picture to write; its suffix says the format.
+    """
+    if not tiles:
+        return
+    rows = -(-len(tiles) // COLUMNS)
+    sheet = Image.new("RGB", (COLUMNS * TILE, rows * (TILE + CAPTION)), "white")
+    for place, tile in enumerate(tiles):
+        x, y = place % COLUMNS * TILE, place // COLUMNS * (TILE + CAPTION)
+        small = Image.fromarray(tile.picture)
+        small.thumbnail((TILE, TILE))
+        sheet.paste(small, (x, y + CAPTION))
+        ImageDraw.Draw(sheet).text((x + 2, y + 2), tile.caption, fill="black")
+    sheet.save(path)
+
+
+def _with_boxes(photo: Photo, ours: Sequence[Sequence[int]]) -> RgbImage:
+    """Draw the boxes on one photo."""
     picture = Image.fromarray(load_picture(photo.path))
     pen = ImageDraw.Draw(picture)
     thick = max(2, max(picture.size) // 130)
@@ -53,5 +84,4 @@ def _tile(photo: Photo, ours: Sequence[Sequence[int]]) -> Image.Image:
         pen.rectangle(box.as_list(), outline=THEIRS, width=thick)
     for mine in ours:
         pen.rectangle(list(mine), outline=OURS, width=thick)
-    picture.thumbnail((TILE, TILE))
-    return picture
+    return np.asarray(picture)
