@@ -13,7 +13,9 @@ COMMANDS_PAGE = (ROOT / "docs/cli.md").read_text()
 HEAVY = {"tensorflow", "keras", "ray", "matplotlib", "cv2"}
 
 
-@pytest.mark.parametrize("module", ["hematovision.web", "hematovision.cli"])
+@pytest.mark.parametrize(
+    "module", ["hematovision.web", "hematovision.cli", "hematovision.learning.card"]
+)
 def test_doors_open_without_heavy_libraries(module: str) -> None:
     program = f"import sys, {module}; print(*{{name.split('.')[0] for name in sys.modules}})"
     done = subprocess.run(  # noqa: S603 - our own program

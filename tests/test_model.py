@@ -14,6 +14,7 @@ from PIL import Image
 
 from hematovision.cells import Box, CellType, PhotoReading, Reading, RgbImage
 from hematovision.config import Settings
+from hematovision.learning.card import CARD_FILE, card_of
 from hematovision.services.readings import read_image
 from hematovision.vision.bundle import BUNDLE_FILE, damaged_files, read_bundle
 from hematovision.vision.classifying import crop_cells, softmax
@@ -232,6 +233,13 @@ def test_empty_picture_has_no_cell(model: PhotoReader, level: int) -> None:
 def test_evaluation_is_of_this_very_model(folder: Path, model: PhotoReader) -> None:
     report = json.loads((folder / "evaluation.json").read_text())
     assert report["model"] == asdict(model.model)
+
+
+def test_card_says_what_the_model_folder_says(folder: Path) -> None:
+    card = folder / CARD_FILE
+    if not card.is_file():
+        pytest.skip(f"{card} has not been written")
+    assert card.read_text(encoding="utf-8") == card_of(read_bundle(folder))
 
 
 def test_readme_says_what_the_evaluation_says(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """`hematovision model`: what the model folder holds, and whether it is whole."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import click
@@ -39,6 +40,27 @@ def verify(context: click.Context) -> None:
         click.echo(f"{'DAMAGED' if name in damaged else 'ok':<9}{name}")
     if damaged:
         raise click.ClickException(f"Damaged or missing in {bundle.folder}: {', '.join(damaged)}.")
+
+
+@model.command()
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Write it to a file instead, such as card.md of the model folder.",
+)
+@click.pass_context
+def card(context: click.Context, output: Path | None) -> None:
+    """Print the model card: what the model is for, what it learnt from, how it scored."""
+    from hematovision.learning.card import card_of, write_card
+
+    bundle = _read(context)
+    try:
+        if output:
+            click.echo(f"Wrote {write_card(bundle, output)}")
+        else:
+            click.echo(card_of(bundle), nl=False)
+    except HematoVisionError as error:
+        raise Refusal(error) from error
 
 
 def _read(context: click.Context) -> Bundle:

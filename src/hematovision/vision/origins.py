@@ -21,7 +21,7 @@ SOURCES = {
     "txl-pbc": Source("TXL-PBC, photos of PBC", "photos with boxes", "MIT"),
     "txl-raabin": Source("TXL-PBC, photos of Raabin-WBC", "photos with boxes", "MIT"),
 }
-BACKBONE = Source("ImageNet", "weights of MobileNetV2, where the backbone starts", "Apache-2.0")
+BACKBONE = Source("ImageNet", "pictures of everyday things", "weights Apache-2.0")
 
 
 @dataclass(frozen=True, slots=True)
