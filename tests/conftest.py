@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hematovision.cells import Box, CellType, Decision, ModelIdentity, Reading, RgbImage
+from hematovision.cells import (
+    Box,
+    CellType,
+    Decision,
+    Doubt,
+    Heat,
+    ModelIdentity,
+    Reading,
+    RgbImage,
+)
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -21,12 +30,17 @@ def skip_or_fail(reason: str) -> None:
     pytest.skip(reason)
 
 
+def heat_in(cell_type: CellType, square: Box) -> Heat:
+    """Put all heat in the middle of a square of three by three places."""
+    return Heat(cell_type, square, ((0.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 0.0)))
+
+
 class StubReader:
     """Says the same two cells of every photo, without a network."""
 
     model = ModelIdentity("stub", "0.0.0", "0" * 64)
 
-    def read(self, photo: RgbImage) -> Sequence[Reading]:
+    def read(self, photo: RgbImage, *, explain: bool = False) -> Sequence[Reading]:
         height, width = photo.shape[:2]
         sure = dict.fromkeys(CellType, 0.01) | {CellType.NEUTROPHIL: 0.95}
         torn = dict.fromkeys(CellType, 0.02) | {CellType.MONOCYTE: 0.51, CellType.LYMPHOCYTE: 0.41}
@@ -38,6 +52,8 @@ class StubReader:
                 0.95,
                 sure,
                 (CellType.NEUTROPHIL,),
+                morphology="bilobed nucleus, fine pink granules",
+                heat=heat_in(CellType.NEUTROPHIL, Box(-8, -14, 72, 66)) if explain else None,
             ),
             Reading(
                 Box(width // 2, height // 2, width, height),
@@ -46,6 +62,8 @@ class StubReader:
                 0.51,
                 torn,
                 (CellType.MONOCYTE, CellType.LYMPHOCYTE),
+                (Doubt.SEVERAL,),
+                heat=heat_in(CellType.MONOCYTE, Box(56, 34, 136, 114)) if explain else None,
             ),
         )
 
@@ -53,7 +71,7 @@ class StubReader:
 class EmptyReader(StubReader):
     """Finds no white cell in any photo."""
 
-    def read(self, photo: RgbImage) -> Sequence[Reading]:
+    def read(self, photo: RgbImage, *, explain: bool = False) -> Sequence[Reading]:
         return ()
 
 

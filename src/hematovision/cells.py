@@ -33,6 +33,19 @@ class Decision(StrEnum):
     UNIDENTIFIED = "unidentified"
 
 
+class Doubt(StrEnum):
+    """Why the system puts no name to a cell."""
+
+    OTHER = "other"
+    """It looks most like something that has no name here."""
+    NONE = "none"
+    """No type is probable enough."""
+    SEVERAL = "several"
+    """More than one type could be the right one."""
+    UNFAMILIAR = "unfamiliar"
+    """It is unlike the cells that were learnt."""
+
+
 @dataclass(frozen=True, slots=True)
 class Box:
     """A rectangle in pixels of the upright photo; `xmax` and `ymax` lie just outside it."""
@@ -74,6 +87,22 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True)
+class Heat:
+    """Where an answer comes from.
+
+    Attributes:
+        cell_type: The type it speaks for: the cell's name, or the most probable type.
+        square: What the network saw, in pixels of the photo; it may reach beyond the photo.
+        weights: Rows of places that fill the square, 0-1: one where most speaks for the type, zero
+            where nothing does.
+    """
+
+    cell_type: CellType
+    square: Box
+    weights: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """What the system says of one cell.
 
@@ -84,8 +113,10 @@ class Reading:
         confidence: The highest of the probabilities.
         probabilities: Calibrated, one per cell type, summing to one.
         prediction_set: The types that could not be ruled out, most probable first.
+        doubts: Why there is no name; empty when named.
         known: How much the cell resembles those the model has learnt, 0-1; None until a model says.
         morphology: The cell in words; None until a model says.
+        heat: Where the answer comes from; None unless asked for, and until a model says.
     """
 
     box: Box
@@ -94,8 +125,10 @@ class Reading:
     confidence: float
     probabilities: Mapping[CellType, float]
     prediction_set: tuple[CellType, ...]
+    doubts: tuple[Doubt, ...] = ()
     known: float | None = None
     morphology: str | None = None
+    heat: Heat | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +173,12 @@ class CellReader(Protocol):
         """Say which model reads."""
         ...
 
-    def read(self, photo: RgbImage) -> Sequence[Reading]:
+    def read(self, photo: RgbImage, *, explain: bool = False) -> Sequence[Reading]:
         """Find and name every white cell.
 
         Args:
             photo: Shape (height, width, 3), RGB, uint8, 0-255.
+            explain: Whether to say as well where each answer comes from.
 
         Returns:
             One reading a cell, from top to bottom; empty when there is none.

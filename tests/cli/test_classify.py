@@ -77,7 +77,7 @@ def test_photo_without_a_cell_is_an_answer(run: Run, tools: Tools, photo_file: P
     class Nothing:
         model = tools.load_reader(Path()).model
 
-        def read(self, photo: RgbImage) -> tuple[()]:
+        def read(self, photo: RgbImage, *, explain: bool = False) -> tuple[()]:
             return ()
 
     empty = replace(tools, load_reader=lambda folder, threads=0: Nothing())

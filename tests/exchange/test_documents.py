@@ -4,7 +4,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from hematovision.cells import NOTICE, Box, CellType, Decision, ModelIdentity, PhotoReading, Reading
+from hematovision.cells import (
+    NOTICE,
+    Box,
+    CellType,
+    Decision,
+    Heat,
+    ModelIdentity,
+    PhotoReading,
+    Reading,
+)
 from hematovision.exchange.documents import reading_document
 
 MODEL = ModelIdentity("blood_cell", "1.0.0", "ab" * 32)
@@ -82,3 +91,13 @@ def test_what_the_model_says_is_passed_on() -> None:
     cell = replace(CELL, known=0.92, morphology="segmented nucleus")
     (document,) = reading_document(reading_of(cell))["cells"]
     assert (document["known"], document["morphology"]) == (0.92, "segmented nucleus")
+
+
+def test_heat_is_there_only_when_asked_for() -> None:
+    heat = Heat(CellType.NEUTROPHIL, Box(-4, -4, 9, 9), ((0.12345, 1.0),))
+    reading = reading_of(replace(CELL, heat=heat), CELL)
+    assert not any("heat" in cell for cell in reading_document(reading)["cells"])
+    first, second = reading_document(reading, explained=True)["cells"]
+    assert first["heat"] == [[0.123, 1.0]]
+    assert (first["heat_type"], first["heat_box"]) == ("neutrophil", [-4, -4, 9, 9])
+    assert (second["heat"], second["heat_type"], second["heat_box"]) == (None, None, None)

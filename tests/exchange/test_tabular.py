@@ -42,6 +42,8 @@ def test_a_row_a_cell(reading: PhotoReading) -> None:
         "p_basophil": 0.01,
         "p_other": 0.01,
         "prediction_set": "neutrophil",
+        "known": "",
+        "morphology": "bilobed nucleus, fine pink granules",
         "model_name": "stub",
         "model_version": "0.0.0",
         "model_sha256": "0" * 64,
@@ -70,3 +72,10 @@ def test_type_that_the_model_does_not_know_is_empty() -> None:
 def test_path_is_never_a_formula(start: str, empty: PhotoReading) -> None:
     (row,) = reading_rows(start + "cmd|' /C calc'!A0.png", empty)
     assert row[0] == "'" + start + "cmd|' /C calc'!A0.png"
+
+
+def test_score_of_the_known_has_a_column() -> None:
+    cell = Reading(Box(0, 0, 9, 9), Decision.UNIDENTIFIED, None, 1.0, {}, (), known=0.25)
+    photo = PhotoReading("", 9, 9, ModelIdentity("two", "1", ""), (cell,))
+    (row,) = reading_rows("a.jpg", photo)
+    assert dict(zip(COLUMNS, row, strict=True))["known"] == 0.25

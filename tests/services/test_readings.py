@@ -22,7 +22,7 @@ class Forbidden:
 
     model = None
 
-    def read(self, photo: RgbImage) -> Sequence[Reading]:
+    def read(self, photo: RgbImage, *, explain: bool = False) -> Sequence[Reading]:
         raise AssertionError("A refused picture was read.")
 
 
@@ -65,3 +65,10 @@ def test_refused_picture_is_never_read(jpeg: bytes, change, error: type[HematoVi
 def test_limit_of_pixels_is_passed_on(jpeg: bytes) -> None:
     with pytest.raises(ImageTooLargeError):
         read_image(jpeg, reader=Forbidden(), max_pixels=100 * 100)
+
+
+def test_reasons_are_asked_for_only_when_wanted(jpeg: bytes, reader: CellReader) -> None:
+    plain = read_image(jpeg, reader=reader).reading
+    explained = read_image(jpeg, reader=reader, explain=True).reading
+    assert [cell.heat is None for cell in plain.cells] == [True, True]
+    assert [cell.heat is None for cell in explained.cells] == [False, False]

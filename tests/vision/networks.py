@@ -54,6 +54,45 @@ def write_classifier(path: Path) -> None:
     _write(path, nodes, {"weights": weights, "sides": sides}, ["logits", "features"])
 
 
+ATTRIBUTES = {
+    "granularity": ["no", "yes"],
+    "granule_type": ["coarse", "small"],
+    "granule_colour": ["pink", "red"],
+}
+"""What the whole classifier below says of a cell: blue is fine and pink, green coarse and red."""
+
+
+def write_whole_classifier(path: Path) -> None:
+    """Write the same network with its third output, a place per 8 pixels, and its fourth."""
+    weights = np.zeros((3, len(CLASSES)), np.float32)
+    weights[2, 3], weights[1, 0] = 0.1, 0.1
+    words = np.zeros((3, 6), np.float32)
+    words[1:, 1] = 0.1
+    words[1, [2, 5]] = words[2, [3, 4]] = 0.1
+    nodes = [
+        helper.make_node("ReduceMean", ["pictures", "sides"], ["features"], keepdims=0),
+        helper.make_node("MatMul", ["features", "weights"], ["logits"]),
+        helper.make_node("Transpose", ["pictures"], ["planes"], perm=[0, 3, 1, 2]),
+        helper.make_node("AveragePool", ["planes"], ["means"], kernel_shape=[8, 8], strides=[8, 8]),
+        helper.make_node("Transpose", ["means"], ["maps"], perm=[0, 2, 3, 1]),
+        helper.make_node("MatMul", ["maps", "weights"], ["heat"]),
+        helper.make_node("MatMul", ["features", "words"], ["morphology"]),
+    ]
+    constants = {"weights": weights, "words": words, "sides": np.asarray([1, 2], np.int64)}
+    _write(path, nodes, constants, ["logits", "features", "heat", "morphology"])
+
+
+def write_whole_model(folder: Path) -> Path:
+    """Write a model folder whose classifier has all four outputs."""
+    write_tiny_model(folder)
+    write_whole_classifier(folder / "blood_cell.onnx")
+    document = json.loads((folder / "bundle.json").read_text())
+    document["files"]["blood_cell.onnx"] = sha256_of(folder / "blood_cell.onnx")
+    document["morphology"] = ATTRIBUTES
+    (folder / "bundle.json").write_text(json.dumps(document))
+    return folder
+
+
 def _write(
     path: Path,
     nodes: list[onnx.NodeProto],

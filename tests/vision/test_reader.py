@@ -1,19 +1,20 @@
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hematovision.cells import Box, CellType, Decision, RgbImage
+from hematovision.cells import Box, CellType, Decision, Doubt, RgbImage
 from hematovision.errors import ModelDamagedError, ModelMissingError
 from hematovision.vision.bundle import read_bundle
 from hematovision.vision.reader import BATCH, PhotoReader, load_reader
 from hematovision.vision.runtime import Network
 
-from .networks import SPOT, write_tiny_model
+from .networks import BOX, SPOT, write_tiny_model, write_whole_model
 
 BLUE, GREEN = (10, 30, 200), (10, 200, 30)
 
@@ -28,6 +29,16 @@ def tiny(folder: Path) -> PhotoReader:
     return load_reader(folder, threads=1)
 
 
+@pytest.fixture(scope="module")
+def whole_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_whole_model(tmp_path_factory.mktemp("whole") / "model")
+
+
+@pytest.fixture(scope="module")
+def whole(whole_folder: Path) -> PhotoReader:
+    return load_reader(whole_folder, threads=1)
+
+
 def spotted(*spots: tuple[int, int, tuple[int, int, int]]) -> RgbImage:
     """Draw a field of 256 pixels with spots, on multiples of 8, that the tiny network finds."""
     photo = np.full((256, 256, 3), 240, np.uint8)
@@ -39,13 +50,15 @@ def spotted(*spots: tuple[int, int, tuple[int, int, int]]) -> RgbImage:
 class Counting:
     """Calls a network and remembers how many pictures it was given at once."""
 
-    def __init__(self, network: Callable[[NDArray[np.uint8]], list[NDArray[np.float32]]]) -> None:
+    def __init__(self, network: Callable[..., list[NDArray[np.float32]]]) -> None:
         self.network = network
         self.batches: list[int] = []
 
-    def __call__(self, pictures: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+    def __call__(
+        self, pictures: NDArray[np.uint8], *, outputs: Sequence[int]
+    ) -> list[NDArray[np.float32]]:
         self.batches.append(len(pictures))
-        return self.network(pictures)
+        return self.network(pictures, outputs=outputs)
 
 
 def test_cells_are_found_and_named(tiny: PhotoReader) -> None:
@@ -120,3 +133,74 @@ def test_network_that_knows_other_types_is_refused(tmp_path: Path) -> None:
 
 def test_photo_without_light_has_no_cell(tiny: PhotoReader) -> None:
     assert list(tiny.read(spotted((32, 160, GREEN)) // 20)) == []
+
+
+def test_network_of_two_outputs_explains_and_describes_nothing(tiny: PhotoReader) -> None:
+    (cell,) = tiny.read(spotted((32, 160, GREEN)), explain=True)
+    assert not tiny.explains
+    assert (cell.heat, cell.morphology, cell.known) == (None, None, None)
+
+
+def test_named_cells_are_put_into_words(whole: PhotoReader) -> None:
+    blue, green = whole.read(spotted((128, 64, BLUE), (32, 160, GREEN)))
+    assert (blue.cell_type, blue.morphology) == (CellType.NEUTROPHIL, "fine pink granules")
+    assert (green.cell_type, green.morphology) == (CellType.EOSINOPHIL, "coarse red granules")
+
+
+def test_heat_is_given_only_when_asked_for(whole: PhotoReader) -> None:
+    photo = spotted((128, 64, BLUE))
+    assert whole.explains
+    assert [cell.heat for cell in whole.read(photo)] == [None]
+    (cell,) = whole.read(photo, explain=True)
+    assert cell.heat
+
+
+def test_heat_lies_on_what_speaks_for_the_name(whole: PhotoReader) -> None:
+    (cell,) = whole.read(spotted((128, 64, BLUE)), explain=True)
+    assert cell.heat
+    assert cell.heat.cell_type is CellType.NEUTROPHIL
+    assert cell.heat.square == cell.box
+    assert (cell.heat.square.width, np.shape(cell.heat.weights)) == (BOX, (4, 4))
+    weights = np.asarray(cell.heat.weights)
+    assert weights.max() == 1
+    assert weights[1:3, 1:3].min() > weights[[0, 0, 3, 3], [0, 3, 0, 3]].max()
+
+
+def test_explaining_changes_nothing_else(whole: PhotoReader) -> None:
+    photo = spotted((128, 64, BLUE), (32, 160, GREEN))
+    asked = [replace(cell, heat=None) for cell in whole.read(photo, explain=True)]
+    assert asked == list(whole.read(photo))
+
+
+def test_score_of_the_known_is_passed_on_and_refuses(whole_folder: Path) -> None:
+    bundle = replace(read_bundle(whole_folder), known_threshold=0.5)
+    networks = {
+        name: Network(whole_folder / f"{file}.onnx")
+        for name, file in (("locator", "locator"), ("classifier", "blood_cell"))
+    }
+    reader = PhotoReader(
+        bundle, **networks, knower=lambda logits, features: np.array([0.9, 0.1])[: len(logits)]
+    )
+    near, far = reader.read(spotted((128, 64, BLUE), (32, 160, GREEN)))
+    assert (near.known, near.decision, near.doubts) == (0.9, Decision.NAMED, ())
+    assert (far.known, far.decision) == (0.1, Decision.UNIDENTIFIED)
+    assert far.doubts == (Doubt.UNFAMILIAR,)
+    assert far.morphology is None
+
+
+@pytest.mark.parametrize(
+    ("write", "match"),
+    [
+        pytest.param(write_tiny_model, "knows 0 values", id="no such output"),
+        pytest.param(write_whole_model, "knows 6 values", id="other values"),
+    ],
+)
+def test_network_that_knows_other_attributes_is_refused(
+    tmp_path: Path, write: Callable[[Path], Path], match: str
+) -> None:
+    folder = write(tmp_path / "model")
+    document = json.loads((folder / "bundle.json").read_text())
+    document["morphology"] = {"granularity": ["no", "yes"]}
+    (folder / "bundle.json").write_text(json.dumps(document))
+    with pytest.raises(ModelDamagedError, match=match):
+        load_reader(folder)

@@ -48,6 +48,17 @@ def test_outputs_come_in_the_networks_order(classifier: Path) -> None:
     np.testing.assert_allclose(features, [[0, 0, 0], [10, 20, 30], [0, 0, 0]])
 
 
+def test_only_the_outputs_that_are_asked_for_are_given(classifier: Path) -> None:
+    network = Network(classifier, threads=1)
+    pictures = np.full((1, 16, 16, 3), 7, np.uint8)
+    logits, features = network(pictures)
+    assert network.outputs == 2
+    (alone,) = network(pictures, outputs=(1,))
+    np.testing.assert_array_equal(alone, features)
+    for given, wanted in zip(network(pictures, outputs=(1, 0)), (features, logits), strict=True):
+        np.testing.assert_array_equal(given, wanted)
+
+
 @pytest.mark.parametrize("shape", [(1, 32, 32, 3), (2, 64, 96, 3)])
 def test_views_of_any_size_are_taken(tmp_path: Path, shape: tuple[int, ...]) -> None:
     write_locator(tmp_path / "locator.onnx")

@@ -33,8 +33,8 @@ class Sender:
         assert found
         return found[1]
 
-    def page(self, *files: File) -> TestResponse:
-        form = _form(files) | {"csrf_token": self.token()}
+    def page(self, *files: File, **fields: str) -> TestResponse:
+        form = _form(files) | fields | {"csrf_token": self.token()}
         return self.client.post("/predict", data=form)
 
     def program(self, *files: File, **headers: str) -> TestResponse:

@@ -288,6 +288,8 @@ def test_without_scripts_one_picture_is_read_by_the_form(
     page.get_by_role("button", name="Read").click()
     expect(page.locator("article")).to_have_count(2)
     expect(page.get_by_role("button")).to_have_count(0)
+    page.locator("[data-why] summary").first.click()
+    expect(page.locator("[data-why] img").first).to_be_visible()
     page.get_by_role("link", name="Read another photo").click()
     page.set_input_files("#pick", photos["torn.jpg"])
     page.get_by_role("button", name="Read").click()
@@ -322,6 +324,41 @@ def test_key_b_switches_the_boxes(
     expect(page.get_by_role("heading", name="New reading")).to_be_visible()
 
 
+def test_key_h_shows_and_hides_what_mattered(
+    open_page: Callable[..., Page], url: str, photos: dict[str, str]
+) -> None:
+    page = open_page()
+    page.goto(url)
+    send_form(page, photos["good.jpg"])
+    button = page.get_by_role("button", name="What mattered")
+    crops = page.locator("article .seen > .pic")
+    highlights = page.locator("[data-why] img")
+    expect(highlights).to_have_count(2)
+    for shown in (True, False):
+        page.keyboard.press("h")
+        expect(button).to_have_attribute("aria-pressed", str(shown).lower())
+        for number in range(2):
+            expect(highlights.nth(number)).to_be_visible(visible=shown)
+    button.click()
+    assert highlights.nth(0).bounding_box() == crops.nth(0).bounding_box()
+
+
+def test_what_mattered_in_one_cell_opens_by_its_own_line(
+    open_page: Callable[..., Page], url: str, photos: dict[str, str]
+) -> None:
+    page = open_page()
+    page.goto(url)
+    send_form(page, photos["good.jpg"])
+    button = page.get_by_role("button", name="What mattered")
+    highlights = page.locator("[data-why] img")
+    for number, all_open in ((1, "false"), (0, "true")):
+        page.locator("[data-why] summary").nth(number).focus()
+        page.keyboard.press("Enter")
+        expect(highlights.nth(number)).to_be_visible()
+        expect(button).to_have_attribute("aria-pressed", all_open)
+    assert_no_violations(page)
+
+
 def test_theme_is_remembered_and_keys_are_listed(open_page: Callable[..., Page], url: str) -> None:
     page = open_page(color_scheme="light")
     page.goto(url)
@@ -347,6 +384,10 @@ def test_every_page_is_accessible_and_fits(
     assert_no_violations(page)
     assert_fits(page)
     send_form(page, photos["good.jpg"])
+    assert_no_violations(page)
+    assert_fits(page)
+    page.keyboard.press("h")
+    expect(page.locator("[data-why] img").first).to_be_visible()
     assert_no_violations(page)
     assert_fits(page)
     page.goto(url)
@@ -414,4 +455,4 @@ def test_real_photo_is_read_by_the_shipped_model(
         expect(page.locator("[data-summary]")).to_have_text("1 picture · 1 read", timeout=30_000)
         with page.expect_popup() as opened:
             page.get_by_role("button", name="Open picture 1", exact=True).click()
-        expect(opened.value.locator("article .pic")).to_have_count(2)
+        expect(opened.value.locator("article .seen > .pic")).to_have_count(2)

@@ -14,7 +14,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from PIL import Image
-from tests.conftest import EmptyReader
+from tests.conftest import EmptyReader, StubReader
 
 from hematovision.cells import NOTICE, CellReader, Reading, RgbImage
 from hematovision.config import Settings
@@ -231,6 +231,50 @@ def test_json_is_the_document_of_every_door(sender: Sender) -> None:
     assert re.fullmatch(r"read;dur=\d+\.\d", answer.headers["Server-Timing"])
 
 
+def test_result_shows_how_a_cell_looks_and_what_mattered(sender: Sender) -> None:
+    page = sender.page((JPEG, "a.jpg")).text
+    assert "Bilobed nucleus, fine pink granules." in page
+    assert page.count("<details data-why>") == 2
+    assert '<summary>What mattered<span class="sr"> in cell 1</span></summary>' in page
+    assert '<summary>What mattered for monocyte<span class="sr"> in cell 2</span></summary>' in page
+    assert "It shows where, not whether the name is right." in page
+
+
+def test_result_of_a_model_that_does_not_explain_offers_nothing(
+    settings: Settings, photo: RgbImage
+) -> None:
+    class SilentReader(StubReader):
+        def read(self, photo: RgbImage, *, explain: bool = False) -> Sequence[Reading]:
+            return super().read(photo)
+
+    sender = Sender(create_app(settings, SilentReader()).test_client())
+    assert "What mattered" not in sender.page((JPEG, "a.jpg")).text
+    answer = sender.client.post(
+        "/predict?explain=1", data={"image": (io.BytesIO(JPEG), "a.jpg")}, headers=JSON
+    )
+    assert {cell["heat"] for cell in answer.json["cells"]} == {None}
+
+
+@pytest.mark.parametrize(
+    ("field", "query", "explained"),
+    [
+        pytest.param({}, "", False, id="not asked"),
+        pytest.param({"explain": "0"}, "", False, id="declined"),
+        pytest.param({"explain": "1"}, "", True, id="form"),
+        pytest.param({}, "?explain=1", True, id="address"),
+    ],
+)
+def test_document_explains_when_asked(
+    client: FlaskClient, field: dict[str, str], query: str, explained: bool
+) -> None:
+    form = {"image": (io.BytesIO(JPEG), "a.jpg"), **field}
+    cells = client.post(f"/predict{query}", data=form, headers=JSON).json["cells"]
+    assert ["heat" in cell for cell in cells] == [explained] * 2
+    if explained:
+        assert cells[1]["heat"] == [[0, 0, 0], [0, 1, 0], [0, 0, 0]]
+        assert (cells[1]["heat_type"], cells[1]["heat_box"]) == ("monocyte", [56, 34, 136, 114])
+
+
 @pytest.mark.parametrize(
     ("accept", "kind"),
     [
@@ -335,9 +379,9 @@ def test_upload_has_no_name_while_it_is_read(settings: Settings) -> None:
     class LookingReader(EmptyReader):
         seen: ClassVar[list[list[str]]] = []
 
-        def read(self, photo: RgbImage) -> Sequence[Reading]:
+        def read(self, photo: RgbImage, *, explain: bool = False) -> Sequence[Reading]:
             self.seen.append(files_under(settings.data_folder))
-            return super().read(photo)
+            return super().read(photo, explain=explain)
 
     Sender(create_app(settings, LookingReader()).test_client()).page((JPEG, "a.jpg"))
     assert LookingReader.seen == [["secret_key"]]
@@ -355,7 +399,7 @@ def test_page_shows_pixels_without_the_metadata_of_the_file(sender: Sender) -> N
     exif[0x010E] = "patient Doe"
     page = sender.page((encode(PHOTO, "JPEG", exif=exif), "a.jpg")).text
     carried = re.findall(r"data:image/jpeg;base64,([A-Za-z0-9+/=]+)", page)
-    assert len(carried) == 3
+    assert len(carried) == 5
     assert not any(b"Doe" in base64.b64decode(part) for part in carried)
 
 

@@ -6,13 +6,17 @@ import pytest
 from PIL import Image
 
 from hematovision.cells import Box, RgbImage
-from hematovision.web.pictures import CROP_SIDE, crop_uris, photo_uri
+from hematovision.web.pictures import CROP_SIDE, areas_around, crop_pictures, photo_uri, picture_uri
 
 
 def opened(uri: str) -> RgbImage:
     head, _, body = uri.partition(",")
     assert head == "data:image/jpeg;base64"
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(body))))
+
+
+def crops_of(photo: RgbImage, *boxes: Box) -> list[RgbImage]:
+    return crop_pictures(photo, areas_around(photo, boxes))
 
 
 def plain(height: int, width: int, colour: tuple[int, int, int] = (200, 190, 180)) -> RgbImage:
@@ -35,7 +39,7 @@ def test_crops_of_a_photo_have_one_scale() -> None:
     photo = plain(400, 600)
     photo[100:120, 100:120] = photo[300:320, 300:320] = 0
     large, small = Box(80, 80, 180, 140), Box(300, 300, 320, 320)
-    dark = [(opened(uri).mean(axis=2) < 90).sum() for uri in crop_uris(photo, [large, small])]
+    dark = [(crop.mean(axis=2) < 90).sum() for crop in crops_of(photo, large, small)]
     assert dark[0] == pytest.approx(dark[1], rel=0.1)
     assert dark[1] == pytest.approx((20 * CROP_SIDE / 135) ** 2, rel=0.1)
 
@@ -43,10 +47,9 @@ def test_crops_of_a_photo_have_one_scale() -> None:
 def test_crop_at_the_border_stays_inside_the_photo() -> None:
     photo = plain(200, 300)
     photo[:100] = (90, 60, 160)
-    (uri,) = crop_uris(photo, [Box(0, 0, 60, 60)])
-    crop = opened(uri)
+    (crop,) = crops_of(photo, Box(0, 0, 60, 60))
     assert crop.shape == (CROP_SIDE, CROP_SIDE, 3)
-    assert np.abs(crop.reshape(-1, 3) - np.array([90, 60, 160])).max() < 8
+    assert np.abs(crop.reshape(-1, 3).astype(int) - np.array([90, 60, 160])).max() < 8
 
 
 @pytest.mark.parametrize("shape", [(40, 40), (40, 500), (500, 40)])
@@ -54,9 +57,14 @@ def test_crop_larger_than_the_photo_is_filled_with_its_border_colour(
     shape: tuple[int, int],
 ) -> None:
     photo = plain(*shape)
-    (uri,) = crop_uris(photo, [Box(0, 0, 40, 40)])
-    assert np.abs(opened(uri).astype(int) - [200, 190, 180]).max() < 8
+    (crop,) = crops_of(photo, Box(0, 0, 40, 40))
+    assert np.abs(crop.astype(int) - [200, 190, 180]).max() < 8
 
 
 def test_photo_without_cells_has_no_crops() -> None:
-    assert crop_uris(plain(40, 40), []) == []
+    assert crops_of(plain(40, 40)) == []
+
+
+def test_picture_travels_in_the_page() -> None:
+    picture = plain(24, 30)
+    assert np.abs(opened(picture_uri(picture)).astype(int) - picture).max() < 8

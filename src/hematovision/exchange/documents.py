@@ -2,17 +2,21 @@
 
 from typing import Any
 
-from hematovision.cells import NOTICE, PhotoReading, Reading
+from hematovision.cells import NOTICE, Heat, PhotoReading, Reading
 
 DECIMALS = 6
 """Enough to compare two engines to 1e-4, few enough that one answer is one text everywhere."""
 
 
-def reading_document(reading: PhotoReading) -> dict[str, Any]:
+HEAT_DECIMALS = 3
+
+
+def reading_document(reading: PhotoReading, *, explained: bool = False) -> dict[str, Any]:
     """Lay out a reading as the document that every door gives.
 
     Args:
         reading: What was said of one photo.
+        explained: Whether to add where each answer comes from.
 
     Returns:
         Plain values, ready for JSON; what no model has said yet is None.
@@ -28,7 +32,10 @@ def reading_document(reading: PhotoReading) -> dict[str, Any]:
             "version": reading.model.version,
             "sha256": reading.model.sha256,
         },
-        "cells": [_cell_document(cell) for cell in reading.cells],
+        "cells": [
+            _cell_document(cell) | (_heat_document(cell.heat) if explained else {})
+            for cell in reading.cells
+        ],
         "counts": reading.counts,
         "notice": NOTICE,
     }
@@ -44,6 +51,17 @@ def _cell_document(cell: Reading) -> dict[str, Any]:
         "prediction_set": [str(name) for name in cell.prediction_set],
         "known": None if cell.known is None else rounded(cell.known),
         "morphology": cell.morphology,
+    }
+
+
+def _heat_document(heat: Heat | None) -> dict[str, Any]:
+    """Give the rows of heat, the type they speak for and the square they fill; None for nothing."""
+    if heat is None:
+        return {"heat": None, "heat_type": None, "heat_box": None}
+    return {
+        "heat": [[round(weight, HEAT_DECIMALS) for weight in row] for row in heat.weights],
+        "heat_type": str(heat.cell_type),
+        "heat_box": heat.square.as_list(),
     }
 
 

@@ -17,6 +17,8 @@ COLUMNS = (
     "confidence",
     *(f"p_{name}" for name in CellType),
     "prediction_set",
+    "known",
+    "morphology",
     "model_name",
     "model_version",
     "model_sha256",
@@ -59,6 +61,8 @@ def _cell_values(cell: Reading) -> tuple[Value, ...]:
             for name in CellType
         ),
         " ".join(cell.prediction_set),
+        "" if cell.known is None else rounded(cell.known),
+        cell.morphology or "",
     )
 
 

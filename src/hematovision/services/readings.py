@@ -20,13 +20,16 @@ class ReadPhoto:
     reading: PhotoReading
 
 
-def read_image(data: bytes, *, reader: CellReader, max_pixels: int = MAX_PIXELS) -> ReadPhoto:
+def read_image(
+    data: bytes, *, reader: CellReader, max_pixels: int = MAX_PIXELS, explain: bool = False
+) -> ReadPhoto:
     """Decode a picture, find its white cells and name them.
 
     Args:
         data: The file as it was sent.
         reader: Finds and names the cells.
         max_pixels: Larger pictures are refused.
+        explain: Whether to say as well where each answer comes from.
 
     Returns:
         The decoded photo and its reading.
@@ -43,6 +46,6 @@ def read_image(data: bytes, *, reader: CellReader, max_pixels: int = MAX_PIXELS)
             width=width,
             height=height,
             model=reader.model,
-            cells=tuple(reader.read(photo)),
+            cells=tuple(reader.read(photo, explain=explain)),
         ),
     )

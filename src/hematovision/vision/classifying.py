@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from hematovision.cells import Box, CellType, Decision, Reading, RgbImage
+from hematovision.cells import Box, CellType, Decision, Doubt, Reading, RgbImage
 from hematovision.vision.bundle import Bundle, CropRule
 from hematovision.vision.staining import balance_white, even_stain
 
@@ -29,6 +29,14 @@ def crop_cells(
     return np.stack(crops) if crops else np.zeros((0, rule.size, rule.size, 3), np.uint8)
 
 
+def square_around(box: Box, rule: CropRule) -> Box:
+    """Say which square around a cell is cut out; it may reach beyond the photo."""
+    side = max(1, round(max(box.width, box.height) * rule.context))
+    left = (box.xmin + box.xmax - side) // 2
+    top = (box.ymin + box.ymax - side) // 2
+    return Box(left, top, left + side, top + side)
+
+
 def balanced_square(
     photo: RgbImage, box: Box, glass: NDArray[np.float32], rule: CropRule
 ) -> RgbImage:
@@ -38,9 +46,8 @@ def balanced_square(
         Shape (size, size, 3), RGB, uint8.
     """
     height, width = photo.shape[:2]
-    side = max(1, round(max(box.width, box.height) * rule.context))
-    left = (box.xmin + box.xmax - side) // 2
-    top = (box.ymin + box.ymax - side) // 2
+    around = square_around(box, rule)
+    side, left, top = around.width, around.xmin, around.ymin
     square = np.empty((side, side, 3), np.uint8)
     square[:] = np.clip(glass, 0, 255).astype(np.uint8)
     from_left, to_right = max(left, 0), min(left + side, width)
@@ -105,16 +112,33 @@ def _read(
     ranked = [(bundle.classes[i], float(probabilities[i])) for i in np.argsort(-probabilities)]
     best, confidence = ranked[0]
     conforming = conforming_types(dict(ranked), bundle.set_thresholds)
-    named = conforming == (best,) and best is not CellType.OTHER and _resembles(known, bundle)
+    doubts = _doubts(best, conforming, resembles=_resembles(known, bundle))
     return Reading(
         box=box,
-        decision=Decision.NAMED if named else Decision.UNIDENTIFIED,
-        cell_type=best if named else None,
+        decision=Decision.UNIDENTIFIED if doubts else Decision.NAMED,
+        cell_type=None if doubts else best,
         confidence=confidence,
         probabilities=dict(zip(bundle.classes, map(float, probabilities), strict=True)),
         prediction_set=_shown_set(conforming, ranked, bundle.coverage),
+        doubts=doubts,
         known=known,
     )
+
+
+def _doubts(
+    best: CellType, conforming: tuple[CellType, ...], *, resembles: bool
+) -> tuple[Doubt, ...]:
+    """Give what speaks against naming a cell after its most probable type; nothing if it may be."""
+    doubts = []
+    if best is CellType.OTHER:
+        doubts.append(Doubt.OTHER)
+    elif not conforming:
+        doubts.append(Doubt.NONE)
+    elif conforming != (best,):
+        doubts.append(Doubt.SEVERAL)
+    if not resembles:
+        doubts.append(Doubt.UNFAMILIAR)
+    return tuple(doubts)
 
 
 def _resembles(known: float | None, bundle: Bundle) -> bool:

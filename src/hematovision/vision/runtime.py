@@ -1,5 +1,6 @@
 """The engine that multiplies: ONNX Runtime."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -35,17 +36,27 @@ class Network:
         except Exception as error:
             raise ModelDamagedError(f"{path} is not a network that can be run.") from error
         self._input = self._session.get_inputs()[0].name
+        self._outputs = [output.name for output in self._session.get_outputs()]
 
-    def __call__(self, pictures: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+    @property
+    def outputs(self) -> int:
+        """How many outputs the network has."""
+        return len(self._outputs)
+
+    def __call__(
+        self, pictures: NDArray[np.uint8], *, outputs: Sequence[int] | None = None
+    ) -> list[NDArray[np.float32]]:
         """Run the network.
 
         Args:
             pictures: Shape (N, height, width, 3), RGB, 0-255.
+            outputs: Places, from 0, of the outputs that are wanted; all when left out.
 
         Returns:
-            The network's outputs, in its own order.
+            The outputs in the order asked for, or all in the network's own.
         """
-        outputs: list[NDArray[np.float32]] = self._session.run(
-            None, {self._input: pictures.astype(np.float32)}
+        names = None if outputs is None else [self._outputs[place] for place in outputs]
+        answers: list[NDArray[np.float32]] = self._session.run(
+            names, {self._input: pictures.astype(np.float32)}
         )
-        return outputs
+        return answers

@@ -1,14 +1,16 @@
 """What the result page shows of a reading: words, bars and pictures, ready for the template."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from flask import Flask
 
-from hematovision.cells import CellType, Decision, Reading
+from hematovision.cells import Box, CellType, Decision, Doubt, Heat, Reading, RgbImage
 from hematovision.services.readings import ReadPhoto
+from hematovision.vision.explaining import share_inside
+from hematovision.web.highlights import highlight
 from hematovision.web.overlay import Overlay, lay_over
-from hematovision.web.pictures import crop_uris, photo_uri
+from hematovision.web.pictures import areas_around, crop_pictures, photo_uri, picture_uri
 
 UNIDENTIFIED = str(Decision.UNIDENTIFIED)
 MARKS = {
@@ -20,6 +22,7 @@ MARKS = {
     str(CellType.OTHER): "·",
     UNIDENTIFIED: "?",
 }
+LOOKS_ELSE = "To the system this looks like something else."
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,21 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
+class Why:
+    """What mattered for one type.
+
+    Attributes:
+        name: The type: the cell's name, or the most probable one.
+        picture: A `data:` URI of the crop, grey where it did not matter.
+        inside: The share of what mattered that lies in the cell's box.
+    """
+
+    name: str
+    picture: str
+    inside: float
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
     """One cell.
 
@@ -41,8 +59,10 @@ class Card:
         tag: What stands at its box.
         crop: A `data:` URI.
         bars: All types, most probable first.
-        finding: The prediction set in words.
-        meaning: What that set means.
+        finding: What is said of it, in a few words.
+        meaning: What follows.
+        morphology: How it looks, in words; empty where the model does not say.
+        why: What mattered; None where the model does not say.
     """
 
     number: int
@@ -52,6 +72,8 @@ class Card:
     bars: tuple[Bar, ...]
     finding: str
     meaning: str
+    morphology: str
+    why: Why | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +98,11 @@ class Picture:
     overlay: Overlay
     cards: tuple[Card, ...]
 
+    @property
+    def explained(self) -> bool:
+        """Whether what mattered can be shown."""
+        return any(card.why for card in self.cards)
+
 
 def picture_of(read: ReadPhoto, seconds: float) -> Picture:
     """Make of a photo and its reading what the page shows.
@@ -86,11 +113,9 @@ def picture_of(read: ReadPhoto, seconds: float) -> Picture:
     """
     reading = read.reading
     boxes = [cell.box for cell in reading.cells]
-    crops = crop_uris(read.photo, boxes)
-    cards = tuple(
-        _card(number, cell, crop)
-        for number, (cell, crop) in enumerate(zip(reading.cells, crops, strict=True), 1)
-    )
+    areas = areas_around(read.photo, boxes)
+    shown = zip(reading.cells, areas, crop_pictures(read.photo, areas), strict=True)
+    cards = tuple(_card(number, *one) for number, one in enumerate(shown, 1))
     return Picture(
         photo=photo_uri(read.photo),
         width=reading.width,
@@ -102,7 +127,7 @@ def picture_of(read: ReadPhoto, seconds: float) -> Picture:
     )
 
 
-def _card(number: int, cell: Reading, crop: str) -> Card:
+def _card(number: int, cell: Reading, area: Box, crop: RgbImage) -> Card:
     name = str(cell.cell_type or UNIDENTIFIED)
     ranked = sorted(cell.probabilities.items(), key=lambda item: -item[1])
     finding, meaning = words_of(cell)
@@ -110,31 +135,60 @@ def _card(number: int, cell: Reading, crop: str) -> Card:
         number=number,
         name=name,
         tag=f"{number} {MARKS[name]}",
-        crop=crop,
+        crop=picture_uri(crop),
         bars=tuple(Bar(str(kind), part, kind in cell.prediction_set) for kind, part in ranked),
         finding=finding,
         meaning=meaning,
+        morphology=sentence(cell.morphology or ""),
+        why=_why(cell.heat, cell.box, area, crop) if cell.heat else None,
+    )
+
+
+def _why(heat: Heat, box: Box, area: Box, crop: RgbImage) -> Why:
+    return Why(
+        name=str(heat.cell_type),
+        picture=picture_uri(highlight(crop, area, heat)),
+        inside=share_inside(heat, box),
     )
 
 
 def words_of(cell: Reading) -> tuple[str, str]:
-    """Say the prediction set in words, and what it means."""
-    possible = cell.prediction_set
-    if possible == (CellType.OTHER,):
-        return "None of the five types.", "To the system this looks like something else."
-    if len(possible) > 1:
-        rest = "either" if len(possible) == 2 else "any of them"
-        return f"{in_words(possible)}.", f"The system cannot rule out {rest}."
-    if cell.decision is Decision.NAMED and possible:
-        return f"{in_words(possible)} only.", "No other name is probable enough."
+    """Say in words what is said of a cell, and what follows: its name, or every honest doubt."""
+    possible = in_words(cell.prediction_set)
+    if cell.decision is Decision.NAMED:
+        return sentence(f"{possible} only"), "No other name is probable enough."
+    if Doubt.UNFAMILIAR in cell.doubts:
+        return "Unlike the cells that the system has learnt.", _nearest(cell)
+    if Doubt.OTHER in cell.doubts:
+        return "None of the five types.", LOOKS_ELSE
+    if Doubt.NONE in cell.doubts:
+        return (
+            "No name is probable enough.",
+            f"The likeliest are {in_words(cell.prediction_set, 'and')}.",
+        )
+    if Doubt.SEVERAL in cell.doubts:
+        rest = "either" if len(cell.prediction_set) == 2 else "any of them"
+        return sentence(possible), f"The system cannot rule out {rest}."
     return "Not sure.", "The system would not put a name to this cell."
 
 
-def in_words(possible: tuple[CellType, ...]) -> str:
-    """Join names: `Neutrophil, monocyte or basophil`."""
-    names = [str(kind) for kind in possible]
-    head = ", ".join(names[:-1])
-    return (f"{head} or {names[-1]}" if head else names[-1]).capitalize()
+def _nearest(cell: Reading) -> str:
+    """Say what a cell that is unlike all others comes nearest to."""
+    if Doubt.OTHER in cell.doubts or not cell.prediction_set:
+        return LOOKS_ELSE
+    names = in_words(cell.prediction_set)
+    return f"What comes nearest is {names}, but such a cell was not among them."
+
+
+def in_words(possible: Sequence[CellType], joined: str = "or") -> str:
+    """Join names: `neutrophil, monocyte or basophil`."""
+    names = list(map(str, possible))
+    return f" {joined} ".join(filter(None, (", ".join(names[:-1]), "".join(names[-1:]))))
+
+
+def sentence(words: str) -> str:
+    """Begin with a capital and end with a full stop; nothing stays nothing."""
+    return f"{words[0].upper()}{words[1:]}." if words else ""
 
 
 def percent(part: float) -> str:

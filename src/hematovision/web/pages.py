@@ -17,7 +17,7 @@ from hematovision.vision.containers import SIGNATURES
 from hematovision.web.cards import Picture, picture_of
 from hematovision.web.errors import Problem, problem_of
 from hematovision.web.security import public
-from hematovision.web.uploads import asks_for_json, get_uploads, read_upload
+from hematovision.web.uploads import asks_for_json, asks_why, get_uploads, read_upload
 from hematovision.web.wiring import get_wiring
 
 blueprint = Blueprint("pages", __name__)
@@ -35,11 +35,11 @@ class Answer:
     outcome: ReadPhoto | Problem
     seconds: float
 
-    def as_document(self) -> dict[str, Any]:
+    def as_document(self, *, explained: bool) -> dict[str, Any]:
         """Give the reading, or the problem under `error`."""
         if isinstance(self.outcome, Problem):
             return {"error": self.outcome.as_document()}
-        return reading_document(self.outcome.reading)
+        return reading_document(self.outcome.reading, explained=explained)
 
     def as_picture(self) -> Picture | Problem:
         """Give what the page shows."""
@@ -70,25 +70,30 @@ def predict() -> Response:
 
     Pictures are the file parts of a multipart form, whatever their fields are called; ours calls
     them `image`. One picture is answered by its reading or its failure; of several each has an
-    entry, in the order they came, and one bad file stops no other.
+    entry, in the order they came, and one bad file stops no other. The page shows where each answer
+    comes from; a document says so when asked for by `explain=1`.
     """
     wiring = get_wiring()
     reader = wiring.get_reader()
     start = time.perf_counter()
     files = get_uploads()
-    answers = (_read(file, reader, wiring.settings, alone=len(files) == 1) for file in files)
-    response = _document(answers) if asks_for_json() else _page(answers)
+    alone, document = len(files) == 1, asks_for_json()
+    explain = asks_why() or not document
+    answers = (_read(file, reader, wiring.settings, alone=alone, explain=explain) for file in files)
+    response = _document(answers, explained=explain) if document else _page(answers)
     response.headers["Server-Timing"] = f"read;dur={1000 * (time.perf_counter() - start):.1f}"
     response.vary.add("Accept")
     return response
 
 
-def _read(file: FileStorage, reader: CellReader, settings: Settings, *, alone: bool) -> Answer:
+def _read(
+    file: FileStorage, reader: CellReader, settings: Settings, *, alone: bool, explain: bool
+) -> Answer:
     start = time.perf_counter()
     outcome: ReadPhoto | Problem
     try:
         data = read_upload(file, max_bytes=settings.max_file_bytes)
-        outcome = read_image(data, reader=reader, max_pixels=settings.max_pixels)
+        outcome = read_image(data, reader=reader, max_pixels=settings.max_pixels, explain=explain)
     except HematoVisionError as error:
         if alone:
             raise
@@ -97,8 +102,8 @@ def _read(file: FileStorage, reader: CellReader, settings: Settings, *, alone: b
     return Answer(outcome, time.perf_counter() - start)
 
 
-def _document(answers: Iterable[Answer]) -> Response:
-    documents = [answer.as_document() for answer in answers]
+def _document(answers: Iterable[Answer], *, explained: bool) -> Response:
+    documents = [answer.as_document(explained=explained) for answer in answers]
     return jsonify(documents[0] if len(documents) == 1 else documents)
 
 

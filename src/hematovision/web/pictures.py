@@ -2,6 +2,7 @@
 
 import base64
 import io
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,38 +31,61 @@ def photo_uri(photo: RgbImage) -> str:
     return _as_uri(image)
 
 
-def crop_uris(photo: RgbImage, boxes: list[Box]) -> list[str]:
-    """Show every cell at one scale, so that a large cell looks large.
+def areas_around(photo: RgbImage, boxes: Sequence[Box]) -> list[Box]:
+    """Say which square to show of every cell: all of one scale, so that a large cell looks large.
 
     Args:
-        photo: Shape (height, width, 3), RGB, uint8, 0-255.
+        photo: Shape (height, width, 3).
         boxes: Where the cells lie.
 
     Returns:
-        A `data:` URI of a square JPEG a box, each of the same number of photo pixels. At the
-        photo's border the square is moved inside; where the whole photo is smaller than the
-        square, the rest has the median colour of the border.
+        A square a box, each of the same number of photo pixels. At the photo's border it is moved
+        inside; it reaches beyond where the whole photo is smaller.
     """
     if not boxes:
         return []
     longest = max(max(box.width, box.height) for box in boxes)
     side = max(MIN_CROP_PIXELS, round(CROP_CONTEXT * longest))
+    height, width = photo.shape[:2]
+    starts = (
+        (
+            _start((box.xmin + box.xmax) // 2, side, width),
+            _start((box.ymin + box.ymax) // 2, side, height),
+        )
+        for box in boxes
+    )
+    return [Box(left, top, left + side, top + side) for left, top in starts]
+
+
+def crop_pictures(photo: RgbImage, areas: Iterable[Box]) -> list[RgbImage]:
+    """Cut squares out of a photo.
+
+    Args:
+        photo: Shape (height, width, 3), RGB, uint8, 0-255.
+        areas: Squares; beyond the photo they get the median colour of its border.
+
+    Returns:
+        One of shape (CROP_SIDE, CROP_SIDE, 3) a square.
+    """
     fill = _border_colour(photo)
     size = (CROP_SIDE, CROP_SIDE)
-    squares = (Image.fromarray(_square(photo, box, side, fill)) for box in boxes)
-    return [_as_uri(square.resize(size, Image.Resampling.LANCZOS)) for square in squares]
+    squares = (Image.fromarray(_square(photo, area, fill)) for area in areas)
+    return [np.asarray(square.resize(size, Image.Resampling.LANCZOS)) for square in squares]
 
 
-def _square(photo: RgbImage, box: Box, side: int, fill: NDArray[np.uint8]) -> RgbImage:
-    """Cut the square of `side` pixels around the middle of a box, as far as the photo goes."""
-    height, width = photo.shape[:2]
-    top = _start((box.ymin + box.ymax) // 2, side, height)
-    left = _start((box.xmin + box.xmax) // 2, side, width)
-    square = np.empty((side, side, 3), np.uint8)
+def picture_uri(picture: RgbImage) -> str:
+    """Give a picture of shape (height, width, 3) as the `data:` URI of a JPEG."""
+    return _as_uri(Image.fromarray(picture))
+
+
+def _square(photo: RgbImage, area: Box, fill: NDArray[np.uint8]) -> RgbImage:
+    """Cut a square, as far as the photo goes."""
+    square = np.empty((area.height, area.width, 3), np.uint8)
     square[:] = fill
-    y, x = max(top, 0), max(left, 0)
-    part = photo[y : top + side, x : left + side]
-    square[y - top : y - top + part.shape[0], x - left : x - left + part.shape[1]] = part
+    y, x = max(area.ymin, 0), max(area.xmin, 0)
+    part = photo[y : area.ymax, x : area.xmax]
+    top, left = y - area.ymin, x - area.xmin
+    square[top : top + part.shape[0], left : left + part.shape[1]] = part
     return square
 
 

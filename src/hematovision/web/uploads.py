@@ -61,6 +61,11 @@ def asks_for_json() -> bool:
     return request.accept_mimetypes.best_match(offered, default="text/html") != "text/html"
 
 
+def asks_why() -> bool:
+    """Tell whether the form or the address has `explain=1`."""
+    return request.values.get("explain", "").lower() in {"1", "true", "yes", "on"}
+
+
 def get_uploads() -> list[FileStorage]:
     """Give the files of the request, whatever their fields are called, in the order they came.
 

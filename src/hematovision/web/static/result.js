@@ -1,15 +1,31 @@
-// One photo: its boxes on or off, and the box in hand stands out.
+// One photo: its boxes and what mattered on or off, and the box in hand stands out.
 import { $$, onKey } from "./page.js";
 
-const buttons = $$("[data-boxes]");
-const toggle = () => {
-  const on = buttons[0].getAttribute("aria-pressed") !== "true";
-  for (const button of buttons) button.setAttribute("aria-pressed", on);
-  for (const boxes of $$(".found")) boxes.toggleAttribute("hidden", !on);
+const isPressed = (buttons) => buttons[0]?.getAttribute("aria-pressed") === "true";
+const press = (buttons, on) => { for (const button of buttons) button.setAttribute("aria-pressed", on); };
+const onPress = (buttons, letter, act) => {
+  for (const button of buttons) button.addEventListener("click", act);
+  if (buttons.length) onKey(letter, act);
 };
 for (const tools of $$("[data-tools]")) tools.hidden = false;
-for (const button of buttons) button.addEventListener("click", toggle);
-if (buttons.length) onKey("b", toggle);
+
+const boxButtons = $$("[data-boxes]");
+onPress(boxButtons, "b", () => {
+  const on = !isPressed(boxButtons);
+  press(boxButtons, on);
+  for (const boxes of $$(".found")) boxes.toggleAttribute("hidden", !on);
+});
+
+const whyButtons = $$("[data-all-why]");
+const reasons = $$("[data-why]");
+onPress(whyButtons, "h", () => {
+  const on = !isPressed(whyButtons);
+  press(whyButtons, on);
+  for (const why of reasons) why.open = on;
+});
+for (const why of reasons) {
+  why.addEventListener("toggle", () => press(whyButtons, reasons.every(({ open }) => open)));
+}
 
 const markCurrent = () => {
   for (const box of $$(".found a")) {
