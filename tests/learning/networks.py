@@ -37,4 +37,4 @@ def noise(number: int, *, seed: int = 0) -> NDArray[np.float32]:
 
 def small_classifier(*, seed: int = 0) -> keras.Model:
     keras.utils.set_random_seed(seed)
-    return wake(build_classifier(None, classes=2, size=SIZE))
+    return wake(build_classifier(None, classes=2, attributes=5, size=SIZE))

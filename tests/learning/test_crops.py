@@ -155,12 +155,21 @@ def samples(squares: NDArray[np.uint8], *, seed: int = 1, batch: int = 16) -> Ce
     cells = [cell(path, DARK, source="bccd"), cell(path, DARK)]
     cells += [cell(path, PALE) for _ in range(9)]
     return CellSamples(
-        cells, squares, classes=(DARK, PALE), rule=RULE, steps=4, batch=batch, seed=seed
+        cells,
+        squares,
+        words=np.eye(11, dtype=np.float32),
+        classes=(DARK, PALE),
+        rule=RULE,
+        steps=4,
+        batch=batch,
+        seed=seed,
     )
 
 
 def test_batch_has_the_shapes_that_the_network_takes(squares: NDArray[np.uint8]) -> None:
-    crops, labels = samples(squares)[0]
+    crops, truth = samples(squares)[0]
+    labels = truth["predictions"]
+    assert truth["morphology"].shape == (16, 11)
     assert crops.shape == (16, 32, 32, 3)
     assert crops.dtype == labels.dtype == np.float32
     assert (crops.min() >= 0, crops.max() <= 255, crops.max() > 1) == (True, True, True)
@@ -172,10 +181,27 @@ def test_batch_has_the_shapes_that_the_network_takes(squares: NDArray[np.uint8])
 def test_labels_stay_with_their_cells_and_types_are_drawn_equally_often(
     squares: NDArray[np.uint8],
 ) -> None:
-    crops, labels = samples(squares, batch=400)[0]
-    brightness, pale = np.median(crops, axis=(1, 2, 3)), labels[:, 1] == 1
+    crops, truth = samples(squares, batch=400)[0]
+    brightness, pale = np.median(crops, axis=(1, 2, 3)), truth["predictions"][:, 1] == 1
+    np.testing.assert_array_equal(truth["morphology"][:, :2].sum(axis=1) == 0, pale)
     assert brightness[pale].min() > brightness[~pale].max()
     assert pale.mean() == pytest.approx(0.5, abs=0.08)
+
+
+def test_sets_of_a_type_are_drawn_equally_often(squares: NDArray[np.uint8]) -> None:
+    cells = [cell(Path("cell.png"), DARK, source="bccd")]
+    cells += [cell(Path("cell.png"), DARK) for _ in range(10)]
+    drawn = CellSamples(
+        cells,
+        squares,
+        words=np.eye(11, dtype=np.float32),
+        classes=(DARK,),
+        rule=RULE,
+        steps=1,
+        batch=400,
+        seed=1,
+    )[0][1]["morphology"].mean(axis=0)
+    assert drawn[0] == pytest.approx(0.5, abs=0.1)
 
 
 def test_other_cells_are_drawn_less_often(squares: NDArray[np.uint8]) -> None:
@@ -183,12 +209,13 @@ def test_other_cells_are_drawn_less_often(squares: NDArray[np.uint8]) -> None:
     drawn = CellSamples(
         cells,
         squares,
+        words=np.eye(11, dtype=np.float32),
         classes=(DARK, PALE, CellType.OTHER),
         rule=RULE,
         steps=1,
         batch=400,
         seed=1,
-    )[0][1].mean(axis=0)
+    )[0][1]["predictions"].mean(axis=0)
     assert drawn[2] == pytest.approx(SHARE_OF_OTHER, abs=0.05)
     assert drawn[0] == pytest.approx(drawn[1], abs=0.1)
 

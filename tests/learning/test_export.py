@@ -14,11 +14,12 @@ from hematovision.learning.export import (
     check_parity,
     export_classifier,
     export_locator,
-    fold_temperature,
+    fold_calibration,
     ship,
     write_bundle,
 )
 from hematovision.learning.locator import build_locator
+from hematovision.learning.network import with_views
 from hematovision.vision.bundle import damaged_files, read_bundle
 from hematovision.vision.classifying import softmax
 from hematovision.vision.runtime import Network
@@ -31,30 +32,53 @@ CROPS = noise(8, seed=2).astype(np.uint8)
 
 
 @pytest.fixture(scope="module")
-def made(classifier: keras.Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shipped(classifier: keras.Model) -> keras.Model:
+    """Give the network as it is shipped."""
+    return with_views(classifier)
+
+
+@pytest.fixture(scope="module")
+def made(
+    classifier: keras.Model, shipped: keras.Model, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """Export both networks once."""
     folder = tmp_path_factory.mktemp("made")
-    export_classifier(classifier, folder)
+    words = classifier.get_layer("morphology").get_weights()
+    export_classifier(shipped, folder, morphology=words)
     export_locator(build_locator(None), folder / "locator.onnx")
     return folder
 
 
-def test_twins_give_one_answer(made: Path, classifier: keras.Model) -> None:
+def test_twins_give_one_answer(made: Path, shipped: keras.Model) -> None:
     assert check_parity(made, CROPS) < LARGEST_DIFFERENCE
-    logits, features = Network(made / "blood_cell.onnx")(CROPS)
+    logits, features, *_ = Network(made / "blood_cell.onnx")(CROPS)
     assert (logits.shape, features.shape) == ((8, 2), (8, 1280))
     np.testing.assert_allclose(
-        softmax(logits), np.asarray(classifier(CROPS.astype(np.float32))), atol=LARGEST_DIFFERENCE
+        softmax(logits), np.asarray(shipped(CROPS.astype(np.float32))), atol=LARGEST_DIFFERENCE
     )
 
 
-def test_h5_opens_with_plain_keras_and_holds_no_optimizer(
+def test_heat_adds_up_to_the_logits_and_words_come_from_the_same_features(
     made: Path, classifier: keras.Model
 ) -> None:
+    logits, features, heat, words = Network(made / "blood_cell.onnx")(CROPS)
+    _, bias = classifier.get_layer("logits").get_weights()
+    np.testing.assert_allclose(heat.mean(axis=(1, 2)) + bias, logits, atol=1e-4)
+    kernel, bias = classifier.get_layer("morphology").get_weights()
+    np.testing.assert_allclose(features @ kernel + bias, words, atol=1e-4)
+
+
+def test_words_are_kept_for_a_later_export(made: Path, shipped: keras.Model) -> None:
+    before = Network(made / "blood_cell.onnx")(CROPS)[3]
+    export_classifier(shipped, made)
+    np.testing.assert_array_equal(Network(made / "blood_cell.onnx")(CROPS)[3], before)
+
+
+def test_h5_opens_with_plain_keras_and_holds_no_optimizer(made: Path, shipped: keras.Model) -> None:
     opened = keras.models.load_model(made / "blood_cell.h5")
     pictures = noise(3, seed=4)
     np.testing.assert_allclose(
-        np.asarray(opened(pictures)), np.asarray(classifier(pictures)), atol=1e-6
+        np.asarray(opened(pictures)), np.asarray(shipped(pictures)), atol=1e-6
     )
     with h5py.File(made / "blood_cell.h5") as file:
         assert set(file) == {"model_weights"}
@@ -63,7 +87,7 @@ def test_h5_opens_with_plain_keras_and_holds_no_optimizer(
 
 def test_parity_is_refused_where_the_twins_differ(made: Path, tmp_path: Path) -> None:
     (tmp_path / "blood_cell.onnx").write_bytes((made / "blood_cell.onnx").read_bytes())
-    other = small_classifier(seed=9)
+    other = with_views(small_classifier(seed=9))
     other.save(tmp_path / "blood_cell.h5", include_optimizer=False)
     with pytest.raises(ParityError, match=r"blood_cell\.h5 and blood_cell\.onnx differ by"):
         check_parity(tmp_path, CROPS)
@@ -78,15 +102,16 @@ def test_locator_takes_views_of_any_size(made: Path) -> None:
         assert ((heat >= 0) & (heat <= 1)).all()
 
 
-def test_folding_the_temperature_divides_the_logits(classifier: keras.Model) -> None:
+def test_folding_divides_the_logits_and_adds_the_bias(classifier: keras.Model) -> None:
     network = keras.models.clone_model(classifier)
     network.set_weights(classifier.get_weights())
     head = network.get_layer("logits")
     head.bias.assign([0.5, -0.25])
     logits = keras.Model(network.inputs[0], head.output)
     before = np.asarray(logits(noise(4)))
-    fold_temperature(network, 2.5)
-    np.testing.assert_allclose(np.asarray(logits(noise(4))), before / 2.5, rtol=1e-5)
+    fold_calibration(network, 2.5, np.asarray([0.25, -1.0]))
+    expected = before / 2.5 + [0.25, -1.0]
+    np.testing.assert_allclose(np.asarray(logits(noise(4))), expected, rtol=1e-4, atol=1e-6)
 
 
 def describe(folder: Path, **others: object) -> None:
@@ -109,7 +134,12 @@ def test_written_bundle_is_read_back(made: Path) -> None:
     assert (bundle.coverage, bundle.set_thresholds) == (0.95, dict.fromkeys(CLASSES, 0.07))
     assert bundle.identity.version == "2.0.0"
     assert bundle.document["metrics"] == {"validation": {"pbc": 0.99}}
-    assert set(bundle.files) == {"blood_cell.h5", "blood_cell.onnx", "locator.onnx"}
+    assert set(bundle.files) == {
+        "blood_cell.h5",
+        "blood_cell.onnx",
+        "locator.onnx",
+        "morphology.npz",
+    }
     assert damaged_files(bundle) == ()
 
 

@@ -6,11 +6,13 @@ import pytest
 from tests.conftest import SHARED, skip_or_fail
 
 from hematovision.learning.network import (
+    backbone_of,
     build_backbone,
     build_classifier,
     falling_adamw,
     freeze_backbone,
     unfreeze,
+    with_views,
 )
 
 from .networks import SIZE, noise, normalisations, small_classifier
@@ -30,13 +32,16 @@ def weights() -> Path:
 def test_layers_after_the_backbone_have_their_names(classifier: keras.Model) -> None:
     names = [layer.name for layer in classifier.layers]
     assert names[:2] == ["pictures", "scaling"]
-    assert names[-4:] == ["pooler", "output_dropout", "logits", "predictions"]
+    assert names[-5:-2] == ["pooler", "output_dropout", "logits"]
+    assert set(names[-2:]) == {"morphology", "predictions"}
     assert classifier.name == "blood_cell"
     assert classifier.get_layer("logits").activation is keras.activations.linear
 
 
 def test_pictures_become_probabilities(classifier: keras.Model) -> None:
-    probabilities = np.asarray(classifier(noise(4)))
+    said = classifier(noise(4))
+    probabilities = np.asarray(said["predictions"])
+    assert said["morphology"].shape == (4, 5)
     assert classifier.input_shape == (None, SIZE, SIZE, 3)
     assert probabilities.shape == (4, 2)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
@@ -44,18 +49,43 @@ def test_pictures_become_probabilities(classifier: keras.Model) -> None:
 
 
 def test_size_and_number_of_classes_are_the_callers() -> None:
-    network = build_classifier(None, classes=6, size=64, dropout=0.1)
-    assert (network.input_shape, network.output_shape) == ((None, 64, 64, 3), (None, 6))
+    network = build_classifier(None, classes=6, attributes=9, size=64, dropout=0.1)
+    assert network.input_shape == (None, 64, 64, 3)
+    shapes = {name: output.shape for name, output in network.output.items()}
+    assert shapes == {"predictions": (None, 6), "morphology": (None, 9)}
     assert network.get_layer("output_dropout").rate == 0.1
 
 
 def test_freezing_the_backbone_leaves_only_the_head_to_learn() -> None:
-    network = build_classifier(None, classes=2, size=SIZE)
+    network = build_classifier(None, classes=2, attributes=5, size=SIZE)
     freeze_backbone(network)
-    assert [w.path for w in network.trainable_weights] == ["logits/kernel", "logits/bias"]
+    assert {w.path.split("/")[0] for w in network.trainable_weights} == {"logits", "morphology"}
     unfreeze(network)
     assert len(network.trainable_weights) > 50
     assert not any(layer.trainable for layer in normalisations(network))
+
+
+def test_layers_up_to_a_named_one_may_stay_as_they_are() -> None:
+    network = build_classifier(None, classes=2, attributes=5, size=SIZE)
+    unfreeze(network, above="block_5_add")
+    learning = {w.path.split("/")[0] for w in network.trainable_weights}
+    assert "block_6_expand" in learning
+    assert not learning & {"Conv1", "block_5_project"}
+    assert not any(layer.trainable for layer in normalisations(network))
+
+
+def test_views_of_a_crop_are_averaged_before_the_head(classifier: keras.Model) -> None:
+    crops = noise(3, seed=3)
+    network = with_views(classifier)
+    logits = keras.Model(classifier.inputs[0], classifier.get_layer("logits").output)
+    mirrored = [crops, crops[:, :, ::-1], crops[:, ::-1], crops[:, ::-1, ::-1]]
+    expected = np.mean([logits(np.ascontiguousarray(view)) for view in mirrored], axis=0)
+    seen = keras.Model(network.inputs[0], network.get_layer("logits").output)
+    np.testing.assert_allclose(np.asarray(seen(crops)), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        np.asarray(seen(crops)), np.asarray(seen(crops[:, ::-1, ::-1].copy())), atol=1e-5
+    )
+    assert backbone_of(network).output_shape == (None, 1, 1, 1280)
 
 
 def test_network_overfits_one_batch_and_leaves_normalisation_alone() -> None:
@@ -63,10 +93,11 @@ def test_network_overfits_one_batch_and_leaves_normalisation_alone() -> None:
     before = [np.asarray(w) for layer in normalisations(network) for w in layer.weights]
     first = np.asarray(network.get_layer("Conv1").kernel)
     unfreeze(network)
-    network.compile(keras.optimizers.Adam(3e-4), "categorical_crossentropy", metrics=["accuracy"])
+    naming = keras.Model(network.inputs[0], network.output["predictions"])
+    naming.compile(keras.optimizers.Adam(3e-4), "categorical_crossentropy", metrics=["accuracy"])
     pictures, labels = noise(8), np.eye(2, dtype=np.float32)[[0, 1] * 4]
-    network.fit(pictures, labels, batch_size=8, epochs=40, verbose=0)
-    loss, right = network.evaluate(pictures, labels, verbose=0)
+    naming.fit(pictures, labels, batch_size=8, epochs=40, verbose=0)
+    loss, right = naming.evaluate(pictures, labels, verbose=0)
     assert right == 1
     assert loss < 0.1
     after = [np.asarray(w) for layer in normalisations(network) for w in layer.weights]

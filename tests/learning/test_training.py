@@ -14,6 +14,7 @@ from hematovision.learning.network import falling_adamw
 from hematovision.learning.plots import plot_history
 from hematovision.learning.training import (
     STEPS_AN_EPOCH,
+    Lesson,
     Recipe,
     RecipeMismatchError,
     epochs_done,
@@ -21,6 +22,7 @@ from hematovision.learning.training import (
     open_work,
     train_classifier,
     train_locator,
+    train_trunk,
 )
 from hematovision.vision.bundle import CropRule
 
@@ -127,38 +129,47 @@ def test_trained_locator_is_taken_from_the_work_folder(tmp_path: Path) -> None:
         np.testing.assert_array_equal(one, other)
 
 
-def train(work: Path, recipe: Recipe) -> keras.Model:
-    """Teach a small classifier dark from pale."""
+@pytest.fixture
+def lesson() -> Lesson:
+    """Tell dark from pale."""
     side = round(1.5 * SIZE)
     squares = np.full((4, side, side, 3), 60, np.uint8)
     squares[2:] = 190
     cells = [
-        Cell(Path("cell.png"), "pbc", "train", kind, kind, None, "group")
-        for kind in (KINDS[0], KINDS[0], KINDS[1], KINDS[1])
+        Cell(Path(f"{number}.png"), "pbc", "train", kind, kind, None, "group")
+        for number, kind in enumerate((KINDS[0], KINDS[0], KINDS[1], KINDS[1]))
     ]
-    return train_classifier(
-        cells,
-        squares,
-        classes=KINDS,
-        rule=RULE,
-        backbone_weights=None,
-        work=work,
-        recipe=recipe,
-    )
+    words = np.tile(np.asarray([1, 0, 0, 1, 0], np.float32), (4, 1))
+    return Lesson(cells, squares, words, KINDS, {"shape": ("a", "b"), "hue": ("c", "d", "e")}, RULE)
 
 
-def test_classifier_goes_on_behind_its_head_and_is_kept_in_the_work_folder(
-    tmp_path: Path,
+def test_classifier_begins_at_the_trunk_and_is_kept_in_the_work_folder(
+    tmp_path: Path, lesson: Lesson
 ) -> None:
-    head, recipe = small_classifier(), Recipe(fine_steps=1, batch=2)
-    head.save_weights(tmp_path / "head.weights.h5")
-    trained = train(tmp_path, recipe)
-    assert not (tmp_path / "head.csv").exists()
+    recipe = Recipe(head_steps=1, trunk_steps=1, fine_steps=1, batch=2, frozen="block_15_add")
+    trunk = train_trunk(lesson, backbone_weights=None, work=tmp_path, recipe=recipe)
+    assert (epochs_done(tmp_path / "head.csv"), epochs_done(tmp_path / "trunk.csv")) == (1, 1)
+    begun = small_classifier()
+    begun.load_weights(trunk)
+    taught = train_classifier(lesson, trunk=trunk, name="fine", work=tmp_path, recipe=recipe)
     assert epochs_done(tmp_path / "fine.csv") == 1
-    assert (head.get_weights()[0] != trained.get_weights()[0]).any()
-    again = train(tmp_path, recipe)
-    for one, other in zip(trained.get_weights(), again.get_weights(), strict=True):
+    np.testing.assert_array_equal(begun.get_weights()[0], taught.get_weights()[0])
+    before, after = (np.asarray(one.get_layer("logits").bias) for one in (begun, taught))
+    assert (before != after).any()
+    again = train_classifier(lesson, trunk=trunk, name="fine", work=tmp_path, recipe=recipe)
+    for one, other in zip(taught.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_lesson_without_pictures_keeps_cells_squares_and_words_together(lesson: Lesson) -> None:
+    part = lesson.without({"1.png", "2.png"})
+    assert [cell.path.name for cell in part.cells] == ["0.png", "3.png"]
+    assert part.squares[:, 0, 0, 0].tolist() == [60, 190]
+    assert len(part.words) == 2
+
+
+def test_recipes_are_told_apart_by_their_hash() -> None:
+    assert Recipe().sha256 == Recipe().sha256 != replace(Recipe(), fine_steps=1).sha256
 
 
 def test_histories_become_a_picture_also_when_only_one_is_there(tmp_path: Path) -> None:

@@ -29,8 +29,6 @@ MARGIN = 1.5
 MIDDLE_BOX = 0.4
 SHARE_CUT = 0.15
 SHARE_OF_OTHER = 0.1
-SHARE_OF_FEW = 0.5
-"""How often a type is drawn from the photos of BCCD, where it is found there at all."""
 
 
 def locate_middle(cells: Sequence[Cell], *, locator: Locator, rule: LocatorRule) -> list[Cell]:
@@ -167,7 +165,8 @@ def _channels(values: NDArray[np.float32]) -> Channels:
 class CellSamples(Samples):
     """Batches of crops, changed anew each time, the same for the same seed.
 
-    Every named type comes equally often, *other* in `SHARE_OF_OTHER`.
+    Every named type comes equally often, *other* in `SHARE_OF_OTHER`. The cells of a named type
+    come equally often from each set, those of *other* from each of its kinds.
     """
 
     def __init__(
@@ -175,46 +174,44 @@ class CellSamples(Samples):
         cells: Sequence[Cell],
         squares: NDArray[np.uint8],
         *,
+        words: NDArray[np.float32],
         classes: Sequence[CellType],
         rule: CropRule,
         **frame: int,
     ) -> None:
-        """Sort the cells by type and source.
+        """Sort the cells by type and origin.
 
         Args:
             cells: To learn from.
             squares: Theirs, from `wide_squares`.
+            words: Theirs, from `attributes.attribute_targets`.
             classes: The order of the labels.
             rule: How a crop is made.
             **frame: Of `Samples`.
         """
         super().__init__(**frame)
-        self._squares, self._rule = squares, rule
+        self._squares, self._words, self._rule = squares, words, rule
         self._labels = np.eye(len(classes), dtype=np.float32)
         self._chances = _chances(classes)
-        self._pools = [
-            [
-                [
-                    i
-                    for i, c in enumerate(cells)
-                    if c.cell_type is kind and (c.source == "bccd") is few
-                ]
-                for few in (True, False)
-            ]
-            for kind in classes
-        ]
+        pools: list[dict[str, list[int]]] = [{} for _ in classes]
+        for i, cell in enumerate(cells):
+            other = cell.cell_type is CellType.OTHER
+            # PBC says platelet, the others platelets.
+            origin = cell.published_type.removesuffix("s") if other else cell.source
+            pools[classes.index(cell.cell_type)].setdefault(origin, []).append(i)
+        self._pools = [list(pool.values()) for pool in pools]
 
-    def __getitem__(self, step: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Give crops (N, size, size, 3), 0-255, and labels (N, C)."""
+    def __getitem__(self, step: int) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float32]]]:
+        """Give crops (N, size, size, 3), 0-255, labels (N, C), and words (N, M)."""
         generator = self.generator_of(step)
         kinds = generator.choice(len(self._pools), size=self._batch, p=self._chances)
-        crops = [self._change(self._draw(int(kind), generator), generator) for kind in kinds]
-        return np.stack(crops).astype(np.float32), self._labels[kinds]
+        drawn = [self._draw(int(kind), generator) for kind in kinds]
+        crops = np.stack([self._change(cell, generator) for cell in drawn]).astype(np.float32)
+        return crops, {"predictions": self._labels[kinds], "morphology": self._words[drawn]}
 
     def _draw(self, kind: int, generator: np.random.Generator) -> int:
         """Draw a cell of a type."""
-        few, many = self._pools[kind]
-        pool = few if few and (not many or generator.random() < SHARE_OF_FEW) else many
+        pool = self._pools[kind][generator.integers(len(self._pools[kind]))]
         return pool[generator.integers(len(pool))]
 
     def _change(self, cell: int, generator: np.random.Generator) -> RgbImage:

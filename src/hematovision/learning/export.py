@@ -3,19 +3,24 @@
 import json
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+import onnx
+from keras import ops
 from numpy.typing import NDArray
 
 from hematovision.learning import LearningError
+from hematovision.learning.network import backbone_of
 from hematovision.vision.bundle import (
     BUNDLE_FILE,
     CLASSIFIER_FILE,
     KERAS_FILE,
+    KNOWN_FILE,
     LOCATOR_FILE,
     CropRule,
     LocatorRule,
@@ -25,36 +30,94 @@ from hematovision.vision.classifying import softmax
 from hematovision.vision.runtime import Network
 
 LARGEST_DIFFERENCE = 1e-4
+MORPHOLOGY_FILE = "morphology.npz"
+"""The head that describes cells; `blood_cell.h5` has no place for it."""
 
 
 class ParityError(LearningError):
     """`blood_cell.h5` and `blood_cell.onnx` do not give one answer; nothing is shipped."""
 
 
-def fold_temperature(network: keras.Model, temperature: float) -> None:
-    """Divide the head by the temperature, so that every twin gives calibrated probabilities."""
+def fold_calibration(network: keras.Model, temperature: float, bias: NDArray[np.float64]) -> None:
+    """Put temperature and bias into the head, so that every twin gives calibrated probabilities.
+
+    Args:
+        network: Its head `logits` is changed.
+        temperature: What logits are divided by.
+        bias: What is then added, shape (C,).
+    """
     head = network.get_layer("logits")
-    head.set_weights([weights / temperature for weights in head.get_weights()])
+    kernel, old_bias = head.get_weights()
+    head.set_weights([kernel / temperature, old_bias / temperature + bias])
 
 
 def export_locator(network: keras.Model, path: Path) -> None:
     """Write the locator as ONNX: pictures of any size in, heat and boxes out."""
     outputs = [network.output["heat"], network.output["boxes"]]
-    _export(keras.Model(network.inputs[0], outputs), path)
+    _export(keras.Model(network.inputs[0], outputs), path, ("heat", "boxes"))
 
 
-def export_classifier(network: keras.Model, folder: Path) -> None:
-    """Write `blood_cell.h5`, which ends in probabilities, and its twin of logits and features."""
+def export_classifier(
+    network: keras.Model, folder: Path, *, morphology: Sequence[NDArray[np.float32]] | None = None
+) -> None:
+    """Write `blood_cell.h5`, which ends in probabilities, and its twin, which is served.
+
+    Args:
+        network: From `network.with_views`.
+        folder: Where to write.
+        morphology: Kernel (1280, M) and bias (M,) of the head that describes cells; taken from the
+            folder's `morphology.npz` where left out, and written there where given.
+    """
     network.save(folder / KERAS_FILE, include_optimizer=False)
-    outputs = [network.get_layer("logits").output, network.get_layer("pooler").output]
-    _export(keras.Model(network.inputs[0], outputs), folder / CLASSIFIER_FILE)
+    if morphology is not None:
+        kernel, bias = morphology
+        np.savez(folder / MORPHOLOGY_FILE, kernel=kernel, bias=bias)
+    with np.load(folder / MORPHOLOGY_FILE) as words:
+        twin = _serving_twin(network, words["kernel"], words["bias"])
+    _export(twin, folder / CLASSIFIER_FILE, ("logits", "features", "heat", "morphology"))
 
 
-def _export(network: keras.Model, path: Path) -> None:
-    """Write a network as ONNX."""
+def _serving_twin(
+    network: keras.Model, kernel: NDArray[np.float32], bias: NDArray[np.float32]
+) -> keras.Model:
+    """Build the same network with views along the batch, which engines run faster.
+
+    The class activation map (Zhou et al., 2016) is the head applied at each place; its mean over
+    the places, and the head's bias, are the logits.
+    """
+    size = network.inputs[0].shape[1]
+    pictures = keras.Input((size, size, 3), name="pictures")
+    axes = ((), (2,), (1,), (1, 2))
+    views = ops.concatenate([ops.flip(pictures, axis=some) if some else pictures for some in axes])
+    every_map = backbone_of(network)(views)
+    stacked = ops.reshape(every_map, (len(axes), -1, *every_map.shape[1:]))
+    turned = [
+        ops.flip(stacked[number], axis=some) if some else stacked[number]
+        for number, some in enumerate(axes)
+    ]
+    mean_map = sum(turned[1:], turned[0]) / len(axes)
+    features = keras.layers.GlobalAveragePooling2D(name="features")(mean_map)
+    head = network.get_layer("logits")
+    heat = keras.layers.Dense(head.units, use_bias=False, name="heat")
+    words = keras.layers.Dense(len(bias), name="morphology")
+    outputs = [head(features), features, heat(mean_map), words(features)]
+    heat.set_weights(head.get_weights()[:1])
+    words.set_weights([kernel, bias])
+    return keras.Model(pictures, outputs, name="blood_cell")
+
+
+def _export(network: keras.Model, path: Path, outputs: Sequence[str]) -> None:
+    """Write a network as ONNX, its outputs named."""
     size = network.inputs[0].shape[1] or 64
     network(np.zeros((1, size, size, 3), np.float32))
     network.export(path, format="onnx", verbose=False)
+    graph = onnx.load(path)
+    for found, name in zip(graph.graph.output, outputs, strict=True):
+        for node in graph.graph.node:
+            node.output[:] = [name if one == found.name else one for one in node.output]
+            node.input[:] = [name if one == found.name else one for one in node.input]
+        found.name = name
+    onnx.save(graph, path)
 
 
 def check_parity(folder: Path, crops: NDArray[np.uint8]) -> float:
@@ -73,7 +136,7 @@ def check_parity(folder: Path, crops: NDArray[np.uint8]) -> float:
     by_keras = keras.models.load_model(folder / KERAS_FILE).predict(
         crops.astype(np.float32), verbose=0
     )
-    logits, _ = Network(folder / CLASSIFIER_FILE)(crops)
+    logits, *_ = Network(folder / CLASSIFIER_FILE)(crops)
     difference = float(np.abs(by_keras - softmax(logits)).max())
     if difference > LARGEST_DIFFERENCE:
         raise ParityError(f"{KERAS_FILE} and {CLASSIFIER_FILE} differ by {difference:.2g}.")
@@ -89,7 +152,8 @@ def write_bundle(folder: Path, *, crop: CropRule, locator: LocatorRule, **docume
         locator: How photos are searched.
         **document: Everything else, as JSON.
     """
-    names = (KERAS_FILE, CLASSIFIER_FILE, LOCATOR_FILE)
+    names = [KERAS_FILE, CLASSIFIER_FILE, LOCATOR_FILE]
+    names += [name for name in (MORPHOLOGY_FILE, KNOWN_FILE) if (folder / name).is_file()]
     document |= {
         "crop": asdict(crop),
         "locator": asdict(locator),

@@ -1,11 +1,12 @@
-"""Make the networks: the locator, then the head of the classifier, then all of it."""
+"""Teach the networks: the locator, the trunk that every classifier starts from, classifiers."""
 
 import csv
+import hashlib
 import json
 import math
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Container, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import keras
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from hematovision.cells import CellType
 from hematovision.learning import LearningError
+from hematovision.learning.attributes import AttributeLoss, Vocabulary
 from hematovision.learning.crops import CellSamples
 from hematovision.learning.datasets import Cell, Photo
 from hematovision.learning.locator import LocatorSamples, build_locator, compile_locator
@@ -33,32 +35,79 @@ class Recipe:
     """Everything that decides what comes out of training, beside the data.
 
     Attributes:
-        seed: Of weights, samples and the validation draw.
+        seed: Of weights, samples and the draws of photos.
         locator_steps: Batches that the locator learns from.
         locator_batch: Views a batch.
         locator_rate: Highest learning rate of the locator.
-        head_steps: Batches that the classifier's head learns from, the backbone frozen.
-        fine_steps: Batches that the whole classifier learns from.
+        head_steps: Batches that the trunk's heads learn from, the backbone frozen.
+        head_rate: Learning rate of the heads alone.
+        trunk_steps: Batches that the whole trunk learns from: the microscope with many cells.
+        trunk_rate: Highest learning rate of the trunk.
+        fine_steps: Batches that a classifier learns from, beginning at the trunk: all microscopes.
+        fine_rate: Highest learning rate of a classifier.
+        frozen: Layers up to this one stay as the trunk left them; None lets all learn.
+        folds: Classifiers taught beside the shipped one, each without a part of the BCCD photos;
+            what they say of that part calibrates.
         batch: Cells a batch.
-        head_rate: Learning rate of the head alone.
-        fine_rate: Highest learning rate of fine-tuning.
         stain_strength: See `CropRule`.
         context: See `CropRule`.
         label_smoothing: Share of each label spread over all types.
+        words_weight: Weight of the loss of the morphological attributes.
     """
 
     seed: int = 7
     locator_steps: int = 3000
     locator_batch: int = 8
     locator_rate: float = 1e-3
-    head_steps: int = 200
-    fine_steps: int = 1800
-    batch: int = 32
+    head_steps: int = 100
     head_rate: float = 1e-3
-    fine_rate: float = 3e-4
+    trunk_steps: int = 1000
+    trunk_rate: float = 3e-4
+    fine_steps: int = 400
+    fine_rate: float = 2e-4
+    frozen: str | None = None
+    folds: int = 4
+    batch: int = 32
     stain_strength: float = 0.7
     context: float = 1.35
     label_smoothing: float = 0.05
+    words_weight: float = 1.0
+
+    @property
+    def sha256(self) -> str:
+        """Tell this recipe from every other."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What a classifier is to learn from.
+
+    Attributes:
+        cells: With boxes.
+        squares: Theirs, from `crops.wide_squares`.
+        words: Theirs, from `attributes.attribute_targets`.
+        classes: The order of the labels.
+        vocabulary: The order of the words.
+        rule: How a crop is made.
+    """
+
+    cells: Sequence[Cell]
+    squares: NDArray[np.uint8]
+    words: NDArray[np.float32]
+    classes: Sequence[CellType]
+    vocabulary: Vocabulary
+    rule: CropRule
+
+    def without(self, pictures: Container[str]) -> "Lesson":
+        """Leave out the cells of some pictures, by their names."""
+        kept = [i for i, cell in enumerate(self.cells) if cell.path.name not in pictures]
+        return replace(
+            self,
+            cells=[self.cells[i] for i in kept],
+            squares=self.squares[kept],
+            words=self.words[kept],
+        )
 
 
 class RecipeMismatchError(LearningError):
@@ -117,57 +166,101 @@ def train_locator(
     return network
 
 
-def train_classifier(
-    cells: Sequence[Cell],
-    squares: NDArray[np.uint8],
-    *,
-    classes: Sequence[CellType],
-    rule: CropRule,
-    backbone_weights: str | Path,
-    work: Path,
-    recipe: Recipe,
-) -> keras.Model:
-    """Teach the classifier, head first, or take it from the work folder where it is done.
+def train_trunk(
+    lesson: Lesson, *, backbone_weights: str | Path, work: Path, recipe: Recipe
+) -> Path:
+    """Teach what every classifier starts from, heads first, unless the work folder has it.
 
     Args:
-        cells: To learn from.
-        squares: Theirs, from `crops.wide_squares`.
-        classes: The order of the outputs.
-        rule: How a crop is made.
+        lesson: Cells of the microscope with many, none of the photos that are dealt to folds.
         backbone_weights: `imagenet`, or the path of a `.weights.h5`.
         work: Keeps weights, history and what is needed to go on after a stop.
         recipe: How to learn.
+
+    Returns:
+        The file of its weights.
     """
     keras.utils.set_random_seed(recipe.seed)
-    network = build_classifier(backbone_weights, classes=len(classes), size=rule.size)
+    network = _network(lesson, backbone_weights)
     stages = (
         ("head", freeze_backbone, recipe.head_steps, recipe.head_rate),
-        ("fine", unfreeze, recipe.fine_steps, recipe.fine_rate),
+        ("trunk", unfreeze, recipe.trunk_steps, recipe.trunk_rate),
     )
     for name, prepare, steps, rate in stages:
-        done = work / f"{name}.weights.h5"
-        if done.is_file():
-            network.load_weights(done)
-            continue
         prepare(network)
-        network.compile(
-            optimizer=falling_adamw(steps, rate),
-            loss=keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
-            metrics=["accuracy"],
-        )
-        samples = CellSamples(
-            cells,
-            squares,
-            classes=classes,
-            rule=rule,
-            steps=STEPS_AN_EPOCH,
-            batch=recipe.batch,
-            seed=recipe.seed,
-            workers=1,
-        )
-        fit(network, samples, name=name, steps=steps, work=work)
-        network.save_weights(done)
+        _teach(network, lesson, name=name, steps=steps, rate=rate, work=work, recipe=recipe)
+    return work / "trunk.weights.h5"
+
+
+def train_classifier(
+    lesson: Lesson, *, trunk: Path, name: str, work: Path, recipe: Recipe
+) -> keras.Model:
+    """Teach a classifier, beginning at the trunk, unless the work folder has it.
+
+    Args:
+        lesson: Cells of all microscopes.
+        trunk: From `train_trunk`.
+        name: Of this classifier; its files in the work folder begin so.
+        work: Keeps weights, history and what is needed to go on after a stop.
+        recipe: How to learn.
+
+    Returns:
+        A network of `network.build_classifier`.
+    """
+    keras.utils.set_random_seed(recipe.seed)
+    network = _network(lesson, None)
+    network.load_weights(trunk)
+    unfreeze(network, above=recipe.frozen)
+    steps, rate = recipe.fine_steps, recipe.fine_rate
+    _teach(network, lesson, name=name, steps=steps, rate=rate, work=work, recipe=recipe)
     return network
+
+
+def _network(lesson: Lesson, weights: str | Path | None) -> keras.Model:
+    """Build a classifier for a lesson."""
+    return build_classifier(
+        weights,
+        classes=len(lesson.classes),
+        attributes=lesson.words.shape[1],
+        size=lesson.rule.size,
+    )
+
+
+def _teach(
+    network: keras.Model,
+    lesson: Lesson,
+    *,
+    name: str,
+    steps: int,
+    rate: float,
+    work: Path,
+    recipe: Recipe,
+) -> None:
+    """Fit a network to a lesson, or load what an earlier run made of it."""
+    done = work / f"{name}.weights.h5"
+    if done.is_file():
+        network.load_weights(done)
+        return
+    smoothed = keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing)
+    network.compile(
+        optimizer=falling_adamw(steps, rate),
+        loss={"predictions": smoothed, "morphology": AttributeLoss(lesson.vocabulary)},
+        loss_weights={"predictions": 1.0, "morphology": recipe.words_weight},
+        metrics={"predictions": ["accuracy"]},
+    )
+    samples = CellSamples(
+        lesson.cells,
+        lesson.squares,
+        words=lesson.words,
+        classes=lesson.classes,
+        rule=lesson.rule,
+        steps=STEPS_AN_EPOCH,
+        batch=recipe.batch,
+        seed=recipe.seed,
+        workers=1,
+    )
+    fit(network, samples, name=name, steps=steps, work=work)
+    network.save_weights(done)
 
 
 def fit(

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from hematovision.cells import Box
 from hematovision.learning.datasets import Photo
-from hematovision.learning.making import SCORES, choose_score
+from hematovision.learning.workshop import SCORES, choose_score
 from hematovision.vision.bundle import LocatorRule
 
 from .sets import field, save

@@ -1,0 +1,195 @@
+"""A taught classifier, calibrated on cells it has not learnt from, put into its model folder."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from shutil import copyfile
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from hematovision.cells import CellType
+from hematovision.learning.calibration import class_thresholds, fit_calibration
+from hematovision.learning.crops import plain_crops
+from hematovision.learning.datasets import Cell
+from hematovision.learning.export import (
+    check_parity,
+    export_classifier,
+    fold_calibration,
+    write_bundle,
+)
+from hematovision.learning.labels import OUT_OF_FOLD_FILE
+from hematovision.learning.network import with_views
+from hematovision.learning.training import Lesson
+from hematovision.learning.workshop import CLASSES, Workshop
+from hematovision.vision.bundle import LOCATOR_FILE
+from hematovision.vision.classifying import softmax
+
+NAME = "blood_cell"
+VERSION = "1.1.0"
+COVERAGE = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """Cells, and what a network says of them that has not learnt from them.
+
+    Attributes:
+        cells: With the boxes that serving gives them.
+        logits: Shape (N, C), not yet calibrated.
+        features: Shape (N, 1280).
+    """
+
+    cells: list[Cell]
+    logits: NDArray[np.float32]
+    features: NDArray[np.float32]
+
+    @property
+    def labels(self) -> NDArray[np.intp]:
+        """Shape (N,), the types' indices."""
+        return np.asarray([CLASSES.index(cell.cell_type) for cell in self.cells], np.intp)
+
+    @property
+    def sources(self) -> list[str]:
+        """The set of each cell."""
+        return [cell.source for cell in self.cells]
+
+    @property
+    def groups(self) -> list[str]:
+        """The field of each cell."""
+        return [cell.group for cell in self.cells]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is said of held out cells in the end.
+
+    Attributes:
+        cells: With the boxes that serving gives them.
+        labels: Shape (N,), the types' indices.
+        probabilities: Shape (N, C), calibrated.
+    """
+
+    cells: list[Cell]
+    labels: NDArray[np.intp]
+    probabilities: NDArray[np.float64]
+
+
+def ask(shop: Workshop, network: keras.Model, cells: Sequence[Cell]) -> HeldOut:
+    """Ask a network `with_views` of cells, at the boxes that serving gives them."""
+    located = shop.located(cells)
+    inside = keras.Model(
+        network.inputs[0], [network.get_layer("logits").output, network.get_layer("pooler").output]
+    )
+    crops = plain_crops(located, shop.rule).astype(np.float32)
+    logits, features = inside.predict(crops, batch_size=16, verbose=0)
+    return HeldOut(located, logits, features)
+
+
+def assemble(
+    shop: Workshop,
+    network: keras.Model,
+    lesson: Lesson,
+    out_of_fold: Sequence[HeldOut],
+    folder: Path,
+    *,
+    fingerprint: str,
+) -> Told:
+    """Calibrate a classifier on cells it has not learnt from, and write its model folder.
+
+    Args:
+        shop: The shared part.
+        network: From `training.train_classifier`.
+        lesson: What it has learnt from.
+        out_of_fold: Cells of BCCD that its likes have not learnt from; the cells of PBC's `val`
+            are added here.
+        folder: Where to write.
+        fingerprint: Of the pictures that the model depends on.
+
+    Returns:
+        The held out cells, and what is said of them.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    shipped = with_views(network)
+    pbc = [cell for cell in shop.cells([]) if cell.split == "val"]
+    held = _joined([*out_of_fold, ask(shop, shipped, pbc)])
+    temperature, bias = fit_calibration(held.logits, held.labels, held.sources, held.groups)
+    fold_calibration(shipped, temperature, bias)
+    copyfile(shop.work / LOCATOR_FILE, folder / LOCATOR_FILE)
+    export_classifier(shipped, folder, morphology=network.get_layer("morphology").get_weights())
+    difference = check_parity(folder, plain_crops(held.cells[:32], shop.rule))
+    probabilities = softmax((held.logits / temperature + bias).astype(np.float32))
+    thresholds = class_thresholds(
+        probabilities,
+        held.labels,
+        held.groups,
+        held.sources,
+        coverage=COVERAGE,
+        classes=CLASSES,
+    )
+    write_bundle(
+        folder,
+        crop=shop.rule,
+        locator=shop.look,
+        name=NAME,
+        version=VERSION,
+        classes=CLASSES,
+        prediction_set={"coverage": COVERAGE, "thresholds": thresholds},
+        morphology=shop.vocabulary,
+        calibration_folded_into_head={"temperature": temperature, "bias": bias.tolist()},
+        parity_largest_difference=difference,
+        metrics={"held_out": _metrics(probabilities, held, thresholds)},
+        recipe=asdict(shop.recipe),
+        recipe_hash=shop.recipe.sha256,
+        data={"fingerprint": fingerprint, "cells": _census(lesson.cells, held.cells)},
+    )
+    return Told(held.cells, held.labels, probabilities)
+
+
+def write_out_of_fold(told: Told, data: Path, work: Path) -> None:
+    """Keep what was said of held out cells, for those who look for wrong labels."""
+    np.savez(
+        work / OUT_OF_FOLD_FILE,
+        paths=np.asarray([cell.path.relative_to(data).as_posix() for cell in told.cells]),
+        labels=told.labels,
+        probabilities=told.probabilities,
+        classes=np.asarray([str(kind) for kind in CLASSES]),
+    )
+
+
+def _joined(parts: Sequence[HeldOut]) -> HeldOut:
+    """Put the cells of several networks together."""
+    return HeldOut(
+        [cell for part in parts for cell in part.cells],
+        np.concatenate([part.logits for part in parts]),
+        np.concatenate([part.features for part in parts]),
+    )
+
+
+def _census(learnt: Sequence[Cell], held: Sequence[Cell]) -> dict[str, dict[str, int]]:
+    """Count cells by use, source and published type."""
+    counted: dict[str, dict[str, int]] = {}
+    for name, cells in (("learnt from", learnt), ("held out", held)):
+        kinds = Counter(f"{cell.source} {cell.published_type}" for cell in cells)
+        counted[name] = dict(sorted(kinds.items()))
+    return counted
+
+
+def _metrics(
+    probabilities: NDArray[np.float64], held: HeldOut, thresholds: Mapping[CellType, float]
+) -> dict[str, dict[str, float]]:
+    """Say how many held out cells of each source are right, and how many their sets hold."""
+    own = np.asarray([thresholds[kind] for kind in CLASSES])[held.labels]
+    covered = probabilities[np.arange(len(held.labels)), held.labels] >= own
+    right = probabilities.argmax(axis=1) == held.labels
+    sources = np.asarray(held.sources)
+    return {
+        str(source): {
+            "cells": int((sources == source).sum()),
+            "accuracy": round(float(right[sources == source].mean()), 4),
+            "coverage": round(float(covered[sources == source].mean()), 4),
+        }
+        for source in np.unique(sources)
+    }
