@@ -42,6 +42,11 @@ data_option = click.option(
     help="The model folder to make.  [default: the one that reads]",
 )
 @click.option("--seed", default=7, show_default=True, help="The source of chance.")
+@click.option(
+    "--locator",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Take this finished locator.onnx, and teach the classifier alone.",
+)
 @click.pass_context
 def train(
     context: click.Context,
@@ -50,6 +55,7 @@ def train(
     work: Path,
     output: Path | None,
     seed: int,
+    locator: Path | None,
 ) -> None:
     """Make the model folder from the published sets; a stopped run goes on where it was."""
     if backbone_weights != "imagenet" and not Path(backbone_weights).is_file():
@@ -69,6 +75,7 @@ def train(
             work=work,
             folder=output or context.ensure_object(Tools).settings.model_folder,
             recipe=Recipe(seed=seed),
+            locator=locator,
         )
     except LearningError as error:
         raise click.ClickException(str(error)) from error
