@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 RgbImage: TypeAlias = NDArray[np.uint8]
 """An upright picture of shape (height, width, 3), RGB, uint8, 0-255."""
 
+SUFFIXES = {".jpg", ".jpeg", ".jpe", ".png", ".tif", ".tiff", ".bmp", ".dib", ".webp"}
+"""What is taken for a picture in a folder; a file that is named is read whatever its name."""
+
 NOTICE = "For research use only. Not for use in diagnostic procedures."
 
 

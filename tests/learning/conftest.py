@@ -6,6 +6,7 @@ import pytest
 from hematovision.learning.datasets import Photo, bccd_photos
 
 from .networks import small_classifier
+from .sets import field, save
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +19,10 @@ def photos(data_folder: Path) -> list[Photo]:
 def classifier() -> keras.Model:
     """Give a classifier to look at, not to change."""
     return small_classifier()
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    """Draw a photo of 100x80."""
+    save(field(0, 100, 80), tmp_path / "photo.png")
+    return tmp_path / "photo.png"

@@ -1,208 +1,223 @@
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
-from tests.conftest import EmptyReader, StubReader
+from tests.conftest import StubReader
+from tests.vision.model_folder import bundle_document, write_model_folder
 
-from hematovision.cells import Box, CellType, Decision, ModelIdentity, Reading, RgbImage
-from hematovision.learning.datasets import Cell, Photo
-from hematovision.learning.evaluation import (
-    FOUR,
-    MATURE,
-    answer_cells,
-    evaluate,
-    official_cells,
-    score_locator,
-)
-from hematovision.learning.sheets import OURS, THEIRS, draw_disagreements
+from hematovision.cells import NOTICE
+from hematovision.learning.datasets import DataMissingError, bccd_photos
+from hematovision.learning.evaluation import OtherModelError, evaluate
+from hematovision.learning.folds import run_folds
+from hematovision.learning.parts import PARTS, Bench, NotMeasuredError, Part
+from hematovision.learning.protocol import TITLES
+from hematovision.vision.bundle import read_bundle
+from hematovision.vision.reader import PhotoReader
 
-from .sets import field, save, write_sets
+from .sets import write_sets
 
-pytestmark = pytest.mark.train
-
-NEUTROPHIL, EOSINOPHIL, *_ = FOUR
-WHOLE = Box(0, 0, 100, 80)
+ALWAYS = [name for name, part in PARTS.items() if part.always]
 
 
-class Says:
-    """Finds the same cells in every photo: boxes with what they are, and how surely."""
+class Run:
+    """Runs parts of the protocol over drawn sets, and remembers what was told and saved."""
 
-    model = ModelIdentity("stub", "0.0.0", "0" * 64)
+    def __init__(self, data: Path, reader: Any = None, **options: Any) -> None:
+        self.bench = Bench(data, reader or StubReader(), track=self.track, **options)
+        self.tracked: list[str] = []
+        self.told: list[str] = []
+        self.saved: list[str] = []
 
-    def __init__(self, *cells: tuple[Box, dict[CellType, float]], named: bool = True) -> None:
-        decision = Decision.NAMED if named else Decision.UNIDENTIFIED
-        self.cells = [
-            Reading(
-                box,
-                decision,
-                max(told, key=told.__getitem__) if named else None,
-                max(told.values()),
-                dict.fromkeys(CellType, 0.0) | told,
-                (),
-            )
-            for box, told in cells
-        ]
-
-    def read(self, photo: RgbImage) -> Sequence[Reading]:
-        return self.cells
-
-
-@pytest.fixture
-def picture(tmp_path: Path) -> Path:
-    save(field(0, 100, 80), tmp_path / "photo.png")
-    return tmp_path / "photo.png"
-
-
-def cell(path: Path, box: Box | None = None, kind: CellType = NEUTROPHIL) -> Cell:
-    return Cell(path, "set", "test", kind, kind, box, "group")
-
-
-SURE, OTHER_TYPE = {NEUTROPHIL: 0.9}, {EOSINOPHIL: 0.9}
-
-
-@pytest.mark.parametrize(
-    ("reader", "box", "named", "right", "refused", "confidence"),
-    [
-        pytest.param(Says((WHOLE, SURE)), None, NEUTROPHIL, True, False, 0.9, id="right"),
-        pytest.param(Says((WHOLE, OTHER_TYPE)), None, EOSINOPHIL, False, False, 0.9, id="wrong"),
-        pytest.param(
-            Says((WHOLE, SURE), named=False), None, NEUTROPHIL, True, True, 0.9, id="refused"
-        ),
-        pytest.param(EmptyReader(), None, None, False, True, 0.0, id="none found"),
-        pytest.param(
-            Says((Box(0, 0, 9, 9), OTHER_TYPE), (WHOLE, SURE)),
-            None,
-            NEUTROPHIL,
-            True,
-            False,
-            0.9,
-            id="the largest cell answers",
-        ),
-        pytest.param(
-            Says((Box(0, 0, 40, 80), SURE)),
-            Box(60, 0, 100, 80),
-            None,
-            False,
-            True,
-            0.0,
-            id="another cell than the annotated one",
-        ),
-        pytest.param(
-            Says((Box(0, 0, 40, 80), SURE)),
-            Box(0, 0, 40, 60),
-            NEUTROPHIL,
-            True,
-            False,
-            0.9,
-            id="the annotated cell",
-        ),
-        pytest.param(
-            Says((WHOLE, {CellType.BASOPHIL: 0.6, NEUTROPHIL: 0.3})),
-            None,
-            NEUTROPHIL,
-            True,
-            False,
-            0.6,
-            id="forced to the types of the set",
-        ),
-    ],
-)
-def test_answer_is_judged(
-    picture: Path,
-    reader: Says,
-    box: Box | None,
-    named: CellType | None,
-    right: bool,
-    refused: bool,
-    confidence: float,
-) -> None:
-    (answer,) = answer_cells([cell(picture, box)], reader, FOUR)
-    assert (answer.named, answer.right, answer.refused) == (named, right, refused)
-    assert answer.confidence == confidence
-    assert answer.sure_and_right == (right and confidence == 0.9)
-    assert answer.said_right == (right and not refused and confidence == 0.9)
-
-
-@pytest.mark.parametrize(
-    ("found", "named"),
-    [
-        pytest.param(Box(20, 20, 90, 70), NEUTROPHIL, id="the cell in the middle"),
-        pytest.param(Box(60, 0, 100, 80), None, id="a neighbour"),
-    ],
-)
-def test_answer_about_a_centred_cell_is_about_the_middle(
-    picture: Path, found: Box, named: CellType | None
-) -> None:
-    centred = replace(cell(picture), centred=True)
-    (answer,) = answer_cells([centred], Says((found, SURE)), FOUR)
-    assert answer.named is named
-
-
-def test_located_boxes_are_compared_with_the_annotators(picture: Path) -> None:
-    first, second = Box(0, 0, 40, 40), Box(50, 0, 90, 40)
-    photo = Photo(picture, "set", "test", white=(first, second))
-    found = (Box(2, 0, 42, 40), Box(4, 4, 40, 40), Box(60, 50, 90, 80))
-    result = score_locator([photo], Says(*((box, SURE) for box in found)))
-    assert (result["annotated"], result["located"]) == (2, 3)
-    assert result["recall"] == 0.5
-    assert result["precision"] == round(1 / 3, 4)
-    assert result["missed"] == [{"photo": "photo.png", "box": [50, 0, 90, 40]}]
-    assert [one["box"] for one in result["extra"]] == [[4, 4, 40, 40], [60, 50, 90, 80]]
-
-
-def test_nothing_located_has_no_recall_and_divides_by_nothing(picture: Path) -> None:
-    result = score_locator([Photo(picture, "set", "test", white=(WHOLE,))], EmptyReader())
-    assert (result["recall"], result["precision"], result["located"]) == (0, 0, 0)
-
-
-def test_whole_protocol_runs_over_all_sets(tmp_path: Path) -> None:
-    tracked: list[str] = []
-
-    def track(items: Iterable[Any], what: str) -> Iterable[Any]:
-        tracked.append(what)
+    def track(self, items: Iterable[Any], what: str) -> Iterable[Any]:
+        self.tracked.append(what)
         return items
 
-    report = evaluate(write_sets(tmp_path), StubReader(), track=track)
-    sets = report["sets"]
-    assert [(name, one["right"], one["pictures"]) for name, one in sets.items()] == [
-        ("official_photos", 1, 3),
-        ("official_test_images", 1, 2),
-        ("pbc_test", 0, 2),
-        ("jtsc", 0, 1),
-    ]
+    def __call__(self, *wanted: str, **options: Any) -> dict[str, Any]:
+        def save(part: str, report: Mapping[str, Any]) -> None:
+            json.dumps(report)
+            self.saved.append(part)
+
+        return evaluate(
+            self.bench, wanted=wanted or ALWAYS, save=save, tell=self.told.append, **options
+        )
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_sets(tmp_path_factory.mktemp("sets"))
+
+
+@pytest.fixture(scope="module")
+def whole(data: Path) -> tuple[Run, dict[str, Any]]:
+    run = Run(data)
+    return run, run()
+
+
+def test_whole_protocol_runs_over_all_sets(whole: tuple[Run, dict[str, Any]]) -> None:
+    run, report = whole
+    assert {name: (one["right"], one["pictures"]) for name, one in report["sets"].items()} == {
+        "official_photos": (1, 3),
+        "official_photos_without_shared": (0, 2),
+        "official_test_images": (1, 2),
+        "official_test_photos": (1, 2),
+        "pbc_test": (0, 2),
+        "jtsc": (0, 1),
+    }
+    assert list(report["sets"]) == [name for name in TITLES if name != "folds"]
     assert report["locator"]["bccd_test"]["recall"] == 1
     assert report["locator"]["txl_test"]["precision"] == 0.5
-    assert report["model"] == {"name": "stub", "version": "0.0.0", "sha256": "0" * 64}
-    assert tracked == [*sets, "locator bccd_test", "locator txl_test"]
+    assert run.saved == ["official", "pbc", "jtsc", "locator"]
 
 
-def test_disagreements_are_drawn_in_two_colours(picture: Path, tmp_path: Path) -> None:
-    photos = [Photo(picture, "set", "test", white=(Box(10, 10, 50, 50),))]
-    scores = {"set": score_locator(photos, Says((Box(60, 30, 90, 70), SURE)))}
-    sheet = tmp_path / "sheet.png"
-    assert draw_disagreements(photos, scores, sheet) == 1
-    with Image.open(sheet) as drawn:
-        pixels = {tuple(pixel) for row in np.asarray(drawn).tolist() for pixel in row}
-    assert {OURS, THEIRS} <= pixels
-
-
-def test_agreement_draws_nothing(picture: Path, tmp_path: Path) -> None:
-    photos = [Photo(picture, "set", "test", white=(WHOLE,))]
-    scores = {"set": score_locator(photos, Says((WHOLE, SURE)))}
-    assert draw_disagreements(photos, scores, tmp_path / "sheet.png") == 0
-    assert not (tmp_path / "sheet.png").exists()
-
-
-def test_official_photo_without_a_box_takes_any_cell(picture: Path) -> None:
-    photos = [
-        Photo(picture, "bccd", "test", label=NEUTROPHIL),
-        Photo(picture, "bccd", "test", white=(Box(0, 0, 9, 9), WHOLE), label=EOSINOPHIL),
-        Photo(picture, "bccd", "test"),
-        Photo(picture, "bccd", "train", label=NEUTROPHIL),
+def test_report_has_every_key_of_the_contract(whole: tuple[Run, dict[str, Any]]) -> None:
+    _, report = whole
+    assert list(report) == [
+        *("model", "recipe_hash", "notice", "sets", "locator"),
+        *("known", "leaky", "robustness", "explanations", "morphology"),
     ]
-    assert [cell.box for cell in official_cells(photos)] == [None, WHOLE]
-    assert len(MATURE) == 5
+    assert report["model"] == asdict(StubReader.model)
+    assert report["notice"] == NOTICE
+    assert report["recipe_hash"] is report["known"] is report["leaky"] is None
+    for name, one in report["sets"].items():
+        assert (one["title"], one["note"]) == TITLES[name]
+        assert list(one) == [
+            *("title", "note", "types", "pictures", "right", "accuracy", "refusal_is_wrong"),
+            *("refused", "balanced_accuracy", "macro_f1", "recall", "precision", "calibration"),
+            *("reliability", "risk_coverage", "prediction_sets", "confusion", "wrong"),
+        ]
+
+
+def test_what_cannot_be_measured_is_said(whole: tuple[Run, dict[str, Any]]) -> None:
+    run, _ = whole
+    assert [line for line in run.told if line.startswith("known")] == [
+        "known: not measured: only a model folder can be looked into"
+    ]
+    assert "official_photos" in run.tracked
+
+
+def test_every_picture_is_read_once(data: Path) -> None:
+    class Counting(StubReader):
+        number = 0
+
+        def read(self, photo: Any, *, explain: bool = False) -> Any:
+            self.number += 1
+            return super().read(photo, explain=explain)
+
+    reader = Counting()
+    Run(data, reader)("official", "locator")
+    assert reader.number == 3 + 2 + 1
+
+
+def test_parts_of_this_very_model_are_kept(data: Path, whole: tuple[Run, dict[str, Any]]) -> None:
+    _, report = whole
+    again = Run(data)
+    assert again(document=report) == report
+    assert again.saved == again.tracked == []
+    assert "--only official renews it" in again.told[0]
+
+
+def test_stopped_run_goes_on_with_the_parts_that_are_missing(
+    data: Path, whole: tuple[Run, dict[str, Any]]
+) -> None:
+    _, report = whole
+    started = Run(data)("pbc")
+    assert list(started["sets"]) == ["pbc_test"]
+    again = Run(data)
+    assert again(document=started) == report
+    assert again.saved == ["official", "jtsc", "locator"]
+
+
+def test_only_some_parts_are_renewed(data: Path, whole: tuple[Run, dict[str, Any]]) -> None:
+    _, report = whole
+    stale = json.loads(json.dumps(report))
+    for name in ("pbc_test", "jtsc"):
+        stale["sets"][name]["right"] = 77
+    run = Run(data)
+    renewed = run("jtsc", document=stale, renew=True)
+    assert run.saved == ["jtsc"]
+    assert renewed["sets"]["jtsc"] == report["sets"]["jtsc"]
+    assert renewed["sets"]["pbc_test"]["right"] == 77
+
+
+def test_models_are_not_mixed(data: Path, whole: tuple[Run, dict[str, Any]]) -> None:
+    _, report = whole
+    other = report | {"model": {"name": "other", "version": "9", "sha256": "f" * 64}}
+    with pytest.raises(OtherModelError, match=r"of other 9 \(ffffffffffff\)"):
+        Run(data)("jtsc", document=other, renew=True)
+    run = Run(data)
+    assert list(run("jtsc", document=other)["sets"]) == ["jtsc"]
+    assert run.told == ["The report was of another model; a new one is begun."]
+
+
+def test_scores_of_an_earlier_protocol_are_measured_again(
+    data: Path, whole: tuple[Run, dict[str, Any]]
+) -> None:
+    _, report = whole
+    old = {name: {"pictures": 1, "right": 1} for name in report["sets"]}
+    run = Run(data)
+    assert run("jtsc", document=report | {"sets": old})["sets"] == {"jtsc": report["sets"]["jtsc"]}
+
+
+def test_missing_set_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataMissingError, match="pbc"):
+        Run(tmp_path)("pbc")
+
+
+def test_added_set_is_scored_last(data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "mine/neutrophils"
+    folder.parent.mkdir()
+    folder.symlink_to(data / "pbc/neutrophil", target_is_directory=True)
+    run = Run(data, externals={"mine": tmp_path / "mine"})
+    report = run("external", "jtsc")
+    assert list(report["sets"]) == ["jtsc", "mine"]
+    assert report["sets"]["mine"]["right"] == 2
+    assert report["sets"]["mine"]["title"] == "mine"
+
+
+def made_reader(folder: Path, recipe: str | None) -> PhotoReader:
+    network: Any = None
+    document = bundle_document() | ({"recipe_hash": recipe} if recipe else {})
+    bundle = read_bundle(write_model_folder(folder, document))
+    return PhotoReader(bundle, locator=network, classifier=network)
+
+
+def test_folds_are_reported_of_the_recipe_of_the_model(data: Path, tmp_path: Path) -> None:
+    photos = bccd_photos(data)
+    run_folds(
+        photos,
+        lambda photos, folder: folder,
+        tmp_path / "folds",
+        "r1",
+        number=2,
+        seed=1,
+        track=lambda items, what: items,
+        load=lambda folder: StubReader(),
+    )
+    run = Run(data, made_reader(tmp_path / "own", "r1"), folds=tmp_path / "folds")
+    report = run("folds")
+    assert report["recipe_hash"] == "r1"
+    assert report["sets"]["folds"]["pictures"] == 7
+    other = Run(data, made_reader(tmp_path / "other", "r2"), folds=tmp_path / "folds")
+    assert other("folds")["sets"] == {}
+    assert "recipe_hash differs" in other.told[0]
+    nameless = Run(data, made_reader(tmp_path / "nameless", None), folds=tmp_path / "folds")
+    assert nameless("folds")["sets"] == {}
+    assert "does not say by which recipe" in nameless.told[0]
+
+
+def test_measures_of_other_rooms_fill_their_key_or_say_why_not(data: Path) -> None:
+    def missing(bench: Bench) -> Any:
+        raise NotMeasuredError("it needs keras")
+
+    run = Run(data)
+    report = run(
+        "leaky",
+        "robustness",
+        parts={"leaky": Part(lambda bench: {"random_split": 0.9}), "robustness": Part(missing)},
+    )
+    assert report["leaky"] == {"random_split": 0.9}
+    assert report["robustness"] is None
+    assert run.told == ["robustness: not measured: it needs keras"]

@@ -1,36 +1,13 @@
 from typing import Any
 
-import numpy as np
 import pytest
 
-from hematovision.cells import CellType
-from hematovision.learning.evaluation import FOUR
-from hematovision.learning.scoring import Answer, calibration_error, score
+from hematovision.learning.protocol import FOUR
+from hematovision.learning.scoring import score
 
-pytestmark = pytest.mark.train
+from .answers import answer
 
 NEUTROPHIL, EOSINOPHIL, LYMPHOCYTE, MONOCYTE = FOUR
-
-
-def answer(
-    truth: CellType,
-    named: CellType | None,
-    *,
-    refused: bool = False,
-    group: str = "",
-    confidence: float = 0.9,
-) -> Answer:
-    name = f"{truth}-{named}-{group}"
-    return Answer(
-        name,
-        group or name,
-        truth,
-        named,
-        refused or named is None,
-        named is truth and not refused,
-        confidence if named else 0.0,
-        named is truth,
-    )
 
 
 SEVEN = [
@@ -98,35 +75,8 @@ def test_same_seed_gives_the_same_limits(seven: dict[str, Any]) -> None:
     assert score(SEVEN, FOUR) == seven
 
 
-def test_calibration_error_is_that_computed_by_hand() -> None:
-    said = [(0.8, True), (0.6, True), (0.9, True), (0.7, False)]
-    answers = [
-        answer(NEUTROPHIL, NEUTROPHIL if right else EOSINOPHIL, confidence=confidence)
-        for confidence, right in said
-    ]
-    missed = answer(NEUTROPHIL, None)
-    measured = calibration_error([*answers, missed])
-    assert measured["error"] == pytest.approx((0.4 + 0.7 + 0.2 + 0.1) / 4)
-
-
-def test_overconfidence_shows_and_honesty_does_not() -> None:
-    random = np.random.default_rng(0)
-    confidences = random.uniform(0.5, 1, 2000)
-
-    def measured(*, by: float) -> dict[str, float]:
-        rights = random.random(2000) < confidences - by
-        return calibration_error(
-            [
-                answer(NEUTROPHIL, NEUTROPHIL if right else EOSINOPHIL, confidence=float(sure))
-                for sure, right in zip(confidences, rights, strict=True)
-            ]
-        )
-
-    honest, boastful = measured(by=0), measured(by=0.2)
-    assert honest["error"] < honest["perfect_95"]
-    assert honest["perfect"] < honest["perfect_95"] < 0.05
-    assert boastful["error"] == pytest.approx(0.2, abs=0.03)
-
-
-def test_nothing_found_has_no_calibration_error() -> None:
-    assert calibration_error([answer(NEUTROPHIL, None)])["error"] == 0
+def test_every_number_of_a_set_is_there(seven: dict[str, Any]) -> None:
+    assert seven["types"] == [str(kind) for kind in FOUR]
+    assert seven["prediction_sets"]["all"]["cells"] == 6
+    assert sum(one["cells"] for one in seven["reliability"]) == 6
+    assert seven["risk_coverage"]["risk"][-1] == round(2 / 7, 4)

@@ -6,7 +6,8 @@ from hematovision import __version__
 from hematovision.cells import NOTICE
 from hematovision.cli.classify import classify
 from hematovision.cli.dataset import dataset
-from hematovision.cli.learn import evaluate, train
+from hematovision.cli.learn import folds, train
+from hematovision.cli.measure import evaluate
 from hematovision.cli.model import model
 from hematovision.cli.serve import serve
 from hematovision.cli.tools import Tools
@@ -25,5 +26,5 @@ def main(context: click.Context) -> None:
             raise click.UsageError(str(error)) from error
 
 
-for command in (classify, model, serve, dataset, train, evaluate):
+for command in (classify, model, serve, dataset, train, folds, evaluate):
     main.add_command(command)

@@ -1,16 +1,18 @@
-"""`hematovision train` and `hematovision evaluate`: make the model folder, and measure it."""
+"""`hematovision train` and `folds`: make the model folder, and models without a fold."""
 
-import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING
 
 import click
 
-from hematovision.cli.tools import Refusal, Tools
+from hematovision.cli.tools import Refusal, Tools, track
 from hematovision.errors import HematoVisionError
 from hematovision.learning import LearningError
+
+if TYPE_CHECKING:
+    from hematovision.learning.datasets import Photo
 
 data_option = click.option(
     "--data",
@@ -20,15 +22,34 @@ data_option = click.option(
 )
 
 
-@click.command()
-@data_option
-@click.option(
+def _check_weights(context: click.Context, parameter: click.Parameter, weights: str) -> str:
+    """Insist on the file of the weights."""
+    if weights != "imagenet" and not Path(weights).is_file():
+        raise click.UsageError(f"--backbone-weights: there is no file {weights}.", context)
+    return weights
+
+
+backbone_option = click.option(
     "--backbone-weights",
     default="imagenet",
     show_default=True,
     metavar="imagenet|PATH",
+    callback=_check_weights,
     help="Where the backbone starts: downloaded, or a .weights.h5 without its top.",
 )
+
+
+class MissingExtra(click.ClickException):
+    """Ends a command that needs more than the default install, saying what to do."""
+
+    def __init__(self, error: ModuleNotFoundError) -> None:
+        """Name what is missing."""
+        super().__init__(f"Training needs {error.name}: pip install 'hematovision[train]'")
+
+
+@click.command()
+@data_option
+@backbone_option
 @click.option(
     "--work",
     type=click.Path(file_okay=False, path_type=Path),
@@ -58,15 +79,11 @@ def train(
     locator: Path | None,
 ) -> None:
     """Make the model folder from the published sets; a stopped run goes on where it was."""
-    if backbone_weights != "imagenet" and not Path(backbone_weights).is_file():
-        raise click.UsageError(f"--backbone-weights: there is no file {backbone_weights}.")
     try:
         from hematovision.learning.making import make_model
         from hematovision.learning.training import Recipe
     except ModuleNotFoundError as error:
-        raise click.ClickException(
-            f"Training needs {error.name}: pip install 'hematovision[train]'"
-        ) from error
+        raise MissingExtra(error) from error
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         make_model(
@@ -81,99 +98,52 @@ def train(
         raise click.ClickException(str(error)) from error
 
 
-def _check_sheet(
-    context: click.Context, parameter: click.Parameter, sheet: Path | None
-) -> Path | None:
-    """Refuse at once what could not be written after minutes of work."""
-    if sheet and sheet.suffix.lower() not in {".png", ".jpg", ".jpeg"}:
-        raise click.BadParameter(f"{sheet.name} must end in .png or .jpg.", context, parameter)
-    if sheet and not sheet.parent.is_dir():
-        raise click.BadParameter(f"there is no folder {sheet.parent}.", context, parameter)
-    return sheet
-
-
 @click.command()
 @data_option
+@backbone_option
 @click.option(
-    "--output",
-    type=click.File("w", lazy=False, encoding="utf-8"),
-    help="Also write every figure here, as JSON.",
+    "--work",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("runs/folds"),
+    show_default=True,
+    help="Keeps the models, and what each said of its fold.",
 )
-@click.option(
-    "--sheet",
-    type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    callback=_check_sheet,
-    help="Also draw here, as PNG or JPEG, what locator and annotators disagree on.",
-)
+@click.option("--seed", default=7, show_default=True, help="The source of chance.")
 @click.pass_context
-def evaluate(context: click.Context, data: Path, output: TextIO | None, sheet: Path | None) -> None:
-    """Measure the model end to end on sets that it was not made from."""
-    from hematovision.learning.evaluation import evaluate as run
-
+def folds(context: click.Context, data: Path, backbone_weights: str, work: Path, seed: int) -> None:
+    """Make a model without each fifth of BCCD and let it read that; a stopped run goes on."""
     tools = context.ensure_object(Tools)
     try:
-        reader = tools.load_reader(tools.settings.model_folder, threads=tools.settings.threads)
-        report = run(data, reader, track=_track, sheet=sheet)
+        from hematovision.learning.training import Recipe
+    except ModuleNotFoundError as error:
+        raise MissingExtra(error) from error
+    from hematovision.learning.datasets import bccd_photos
+    from hematovision.learning.folds import hash_recipe, run_folds
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    recipe = Recipe(seed=seed)
+
+    def make(photos: "Sequence[Photo]", folder: Path) -> Path:
+        return tools.make_fold(
+            data,
+            photos,
+            folder / "blood_cell",
+            backbone_weights=backbone_weights,
+            work=folder / "work",
+            recipe=recipe,
+        )
+
+    try:
+        run_folds(
+            bccd_photos(data),
+            make,
+            work,
+            hash_recipe(recipe, backbone_weights),
+            seed=seed,
+            track=track,
+            load=tools.load_reader,
+        )
     except HematoVisionError as error:
         raise Refusal(error) from error
     except LearningError as error:
         raise click.ClickException(str(error)) from error
-    if output:
-        output.write(json.dumps(report, indent=2) + "\n")
-    _print(report)
-
-
-def _track(items: Iterable[Any], what: str) -> Iterable[Any]:
-    """Show how far a set is read, on standard error."""
-    from rich.console import Console
-    from rich.progress import track
-
-    return track(list(items), description=what, console=Console(stderr=True), transient=True)
-
-
-def _print(report: dict[str, Any]) -> None:
-    """Print the figures that a person asks for first."""
-    from rich.console import Console
-    from rich.table import Table
-
-    scores = Table()
-    scores.add_column("set", overflow="fold", min_width=20)
-    for title in ("right", "accuracy", "balanced", "refusal is wrong", "refused", "ECE"):
-        scores.add_column(title)
-    for name, score in report["sets"].items():
-        scores.add_row(
-            name,
-            f"{score['right']} of {score['pictures']}",
-            _limits(score["accuracy"]),
-            _limits(score["balanced_accuracy"]),
-            _limits(score["refusal_is_wrong"]),
-            f"{score['refused'][0]:.1%}",
-            f"{score['calibration']['error']:.3f} (perfect {score['calibration']['perfect']:.3f})",
-        )
-    found = Table("located, IoU 0.5", "annotated", "located", "recall", "precision")
-    for name, score in report["locator"].items():
-        found.add_row(
-            name,
-            str(score["annotated"]),
-            str(score["located"]),
-            f"{score['recall']:.3f}",
-            f"{score['precision']:.3f}",
-        )
-    console = Console()
-    console.print(scores)
-    console.print(found)
-    for name, score in report["locator"].items():
-        for kind in ("missed", "extra"):
-            for case in score[kind]:
-                click.echo(f"{name}: {kind} {case['photo']} {case['box']}")
-    click.echo(
-        "95 % limits by bootstrap over fields that overlap; the copies of official_test_images "
-        "count singly, so its limits are too narrow. No set tells patients apart, so no split is "
-        "by patient."
-    )
-
-
-def _limits(number: list[float]) -> str:
-    """Write a share with its limits."""
-    value, low, high = number
-    return f"{value:.1%} ({low:.1%} to {high:.1%})"

@@ -5,11 +5,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from hematovision.cells import SUFFIXES
 from hematovision.errors import FileTooLargeError
 
 STANDARD_INPUT = "-"
-SUFFIXES = {".jpg", ".jpeg", ".jpe", ".png", ".tif", ".tiff", ".bmp", ".dib", ".webp"}
-"""What is taken from a folder; a file that is named itself is read whatever its name."""
 
 
 @dataclass(frozen=True, slots=True)

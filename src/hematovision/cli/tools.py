@@ -1,7 +1,8 @@
 """What the commands work with, and how they speak of paths and failures."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -27,6 +28,12 @@ def _load_reader(folder: Path, *, threads: int = 0) -> CellReader:
     return load_reader(folder, threads=threads)
 
 
+def _make_fold(data: Path, photos: Any, folder: Path, **options: Any) -> Path:
+    """Make a real model without a fold."""
+    making = import_module("hematovision.learning.making")
+    return Path(making.make_fold(data, photos, folder, **options))
+
+
 def _open_server(settings: Settings) -> Any:
     """Open the real server."""
     from hematovision.cli.serve import open_server
@@ -42,11 +49,13 @@ class Tools:
         settings: How this installation behaves.
         load_reader: Turns the model folder into a reader.
         open_server: Makes a server that has its port and does not run yet.
+        make_fold: Makes a model folder without the photos of a fold.
     """
 
     settings: Settings = field(default_factory=Settings)
     load_reader: LoadReader = _load_reader
     open_server: Callable[[Settings], Any] = _open_server
+    make_fold: Callable[..., Path] = _make_fold
 
 
 class Refusal(click.ClickException):
@@ -60,6 +69,14 @@ class Refusal(click.ClickException):
 def explained(error: HematoVisionError) -> str:
     """Say what is wrong, then what to do."""
     return f"{error.message} {error.advice}"
+
+
+def track(items: Iterable[Any], what: str) -> Iterable[Any]:
+    """Show how far a list is done, on standard error."""
+    from rich.console import Console
+    from rich.progress import track as show
+
+    return show(list(items), description=what, console=Console(stderr=True), transient=True)
 
 
 def visible(path: str) -> str:

@@ -17,7 +17,7 @@ from hematovision.vision.reader import PhotoReader
 from hematovision.vision.staining import GLASS
 
 if TYPE_CHECKING:
-    from hematovision.learning.evaluation import Track
+    from hematovision.learning.answers import Track
 
 CELLS = 200
 BLANKED = 0.2

@@ -1,46 +1,17 @@
-"""Numbers for answers: accuracy, recall, precision, calibration, with 95 % limits by bootstrap."""
+"""Numbers for answers: accuracy, recall, precision and more, with 95 % limits by bootstrap."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hematovision.cells import CellType
+from hematovision.learning.answers import Answer
+from hematovision.learning.coverage import score_prediction_sets
+from hematovision.learning.curves import calibration_error, reliability, risk_coverage
 
 DRAWS = 2000
-BINS = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What was said of one picture, beside what is true.
-
-    Attributes:
-        name: The picture.
-        group: Pictures of one group are drawn together in the bootstrap.
-        truth: The published type.
-        named: Best of the types that the set has, of the largest cell; None where none was found.
-        refused: Whether the reading is unidentified, or no cell was found.
-        said_right: Whether the reading, as a user sees it, names the true type.
-        confidence: The highest probability as shown; zero where no cell was found.
-        sure_and_right: Whether the type with that probability is the true one.
-    """
-
-    name: str
-    group: str
-    truth: CellType
-    named: CellType | None
-    refused: bool
-    said_right: bool
-    confidence: float
-    sure_and_right: bool
-
-    @property
-    def right(self) -> bool:
-        """Whether the forced name is the true one."""
-        return self.named is self.truth
 
 
 def score(answers: Sequence[Answer], types: Sequence[CellType], *, seed: int = 0) -> dict[str, Any]:
@@ -62,6 +33,7 @@ def score(answers: Sequence[Answer], types: Sequence[CellType], *, seed: int = 0
         for truth in types
     }
     return {
+        "types": [str(kind) for kind in types],
         "pictures": len(answers),
         "right": sum(answer.right for answer in answers),
         "accuracy": _with_limits(_accuracy, table, samples),
@@ -72,6 +44,9 @@ def score(answers: Sequence[Answer], types: Sequence[CellType], *, seed: int = 0
         "recall": _by_type(_recalls, table, samples, types),
         "precision": _by_type(_precisions, table, samples, types),
         "calibration": calibration_error(answers, seed=seed),
+        "reliability": reliability(answers),
+        "risk_coverage": risk_coverage(answers),
+        "prediction_sets": score_prediction_sets(answers, types),
         "confusion": confusion,
         "wrong": [
             {"picture": a.name, "truth": a.truth, "named": a.named} for a in answers if not a.right
@@ -167,40 +142,3 @@ def _by_type(
         limits = np.nanpercentile(drawn[:, i], [2.5, 97.5])
         result[str(kind)] = [round(float(number), 4) for number in (values[i], *limits)]
     return result
-
-
-def calibration_error(answers: Sequence[Answer], *, seed: int = 0) -> dict[str, float]:
-    """Measure how far confidence and truth lie apart, in bins of equal mass.
-
-    Returns:
-        The error, and the mean and the 95th percentile of the error that a perfectly calibrated
-        model with the same confidences would show.
-    """
-    found = [answer for answer in answers if answer.named]
-    if not found:
-        return {"error": 0.0, "perfect": 0.0, "perfect_95": 0.0}
-    confidence = np.asarray([answer.confidence for answer in found])
-    order = np.argsort(confidence, kind="stable")
-    confidence = confidence[order]
-    right = np.asarray([answer.sure_and_right for answer in found], np.float64)[order]
-    generator = np.random.default_rng(seed)
-    perfect = [
-        _error(confidence, (generator.random(len(found)) < confidence).astype(np.float64))
-        for _ in range(500)
-    ]
-    return {
-        "error": round(_error(confidence, right), 4),
-        "perfect": round(float(np.mean(perfect)), 4),
-        "perfect_95": round(float(np.percentile(perfect, 95)), 4),
-    }
-
-
-def _error(confidence: NDArray[np.float64], right: NDArray[np.float64]) -> float:
-    """Average the gap over bins of equal mass; both arrays sorted by confidence."""
-    bins = zip(
-        np.array_split(confidence, min(BINS, len(right))),
-        np.array_split(right, min(BINS, len(right))),
-        strict=True,
-    )
-    gaps = [abs(said.mean() - true.mean()) * len(said) for said, true in bins]
-    return float(sum(gaps) / len(right))

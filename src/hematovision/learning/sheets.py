@@ -35,7 +35,7 @@ def draw_disagreements(photos: Sequence[Photo], scores: Mapping[str, Any], path:
 
     Args:
         photos: Those that were scored.
-        scores: By set, from `evaluation.score_locator`.
+        scores: By set, from `findings.score_locator`.
         path: The picture to write; its suffix says the format.
 
     Returns:

@@ -1,0 +1,152 @@
+"""The figures of an evaluation as tables on a terminal."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+
+def print_scores(report: Mapping[str, Any]) -> None:
+    """Print the figures that a person asks for first."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    for headings, rows in (_names(report), _chances(report), _strangers(report), _located(report)):
+        if not rows:
+            continue
+        table = Table()
+        for place, heading in enumerate(headings):
+            table.add_column(heading, overflow="fold", min_width=20 if not place else None)
+        for row in rows:
+            table.add_row(*row)
+        console.print(table)
+    for line in (*_misses(report), *_leak(report)):
+        click.echo(line)
+    click.echo(
+        "Shares in %, with 95 % limits: of names by bootstrap over fields that overlap, of "
+        "prediction sets exact. No set tells patients apart, so no split is by patient."
+    )
+    click.echo(report["notice"])
+
+
+Rows = tuple[tuple[str, ...], list[tuple[str, ...]]]
+"""The headings of a table, and its rows."""
+
+
+def _names(report: Mapping[str, Any]) -> Rows:
+    """Say how many answers are right."""
+    return (
+        ("set", "right", "accuracy", "balanced", "macro-F1", "refusal is wrong", "refused"),
+        [
+            (
+                name,
+                f"{score['right']:,} of {score['pictures']:,}",
+                *(
+                    _limits(score[key])
+                    for key in ("accuracy", "balanced_accuracy", "macro_f1", "refusal_is_wrong")
+                ),
+                f"{100 * score['refused'][0]:.1f}",
+            )
+            for name, score in report["sets"].items()
+        ],
+    )
+
+
+def _chances(report: Mapping[str, Any]) -> Rows:
+    """Say what the probabilities are worth."""
+    return (
+        (
+            "set",
+            "calibration error",
+            "if perfect: mean, 95th",
+            "wrong of those named",
+            "sets hold the truth",
+            "sets of one",
+        ),
+        [
+            (
+                name,
+                f"{score['calibration']['error']:.3f}",
+                f"{score['calibration']['perfect']:.3f}, {score['calibration']['perfect_95']:.3f}",
+                f"{100 * score['risk_coverage']['operating']['risk']:.1f}",
+                *_covered(score["prediction_sets"].get("all")),
+            )
+            for name, score in report["sets"].items()
+        ],
+    )
+
+
+def _covered(one: Mapping[str, Any] | None) -> tuple[str, str]:
+    """Say how often prediction sets hold the true type; nothing where no cell was found."""
+    return (_limits(one["coverage"]), f"{100 * one['size_one']:.1f}") if one else ("", "")
+
+
+def _strangers(report: Mapping[str, Any]) -> Rows:
+    """Say how well the unknown is told from the known."""
+    known = report["known"] or {"other_types": {}, "not_blood": {}}
+    return (
+        ("known or not", "shown", "AUROC", "named all the same"),
+        [
+            (
+                kind,
+                str(one.get("cells", one.get("pictures", ""))),
+                _chance(one.get("auroc")),
+                str(one.get("named", "")),
+            )
+            for part in ("other_types", "not_blood")
+            for kind, one in known[part].items()
+        ],
+    )
+
+
+def _located(report: Mapping[str, Any]) -> Rows:
+    """Say what was located."""
+    return (
+        ("located, IoU 0.5", "annotated", "located", "recall", "precision"),
+        [
+            (
+                name,
+                str(score["annotated"]),
+                str(score["located"]),
+                f"{score['recall']:.3f}",
+                f"{score['precision']:.3f}",
+            )
+            for name, score in report["locator"].items()
+        ],
+    )
+
+
+def _misses(report: Mapping[str, Any]) -> list[str]:
+    """Name every cell that was missed and every box too many."""
+    return [
+        f"{name}: {kind} {case['photo']} {case['box']}"
+        for name, score in report["locator"].items()
+        for kind in ("missed", "extra")
+        for case in score[kind]
+    ]
+
+
+def _leak(report: Mapping[str, Any]) -> list[str]:
+    """Say what a leaking split would have claimed."""
+    leaky = report["leaky"]
+    if not leaky:
+        return []
+    return [
+        f"A split that leaks would claim {100 * leaky['random_split']:.1f} %; the same recipe has "
+        f"{100 * leaky['photo_split']:.1f} % on photos it has not seen. {leaky['note']}"
+    ]
+
+
+def _limits(number: list[float]) -> str:
+    """Write a share with its limits, in per cent."""
+    value, low, high = (100 * one for one in number)
+    return f"{value:.1f} ({low:.1f} to {high:.1f})"
+
+
+def _chance(number: list[float] | float | None) -> str:
+    """Write an area under the curve, with limits where it has them."""
+    if isinstance(number, list):
+        value, low, high = number
+        return f"{value:.3f} ({low:.3f} to {high:.3f})"
+    return "" if number is None else f"{number:.3f}"

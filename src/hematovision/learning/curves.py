@@ -1,0 +1,110 @@
+"""How probabilities and refusals behave: reliability, calibration error, risk and coverage."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hematovision.learning.answers import Answer
+
+BINS = 10
+POINTS = 100
+PERFECT_DRAWS = 1000
+
+
+def calibration_error(answers: Sequence[Answer], *, seed: int = 0) -> dict[str, float]:
+    """Measure how far confidence and truth lie apart, in bins of equal mass.
+
+    Pictures without a located cell have no confidence and are left out.
+
+    Returns:
+        The error, and the mean and the 95th percentile of the error that a perfectly calibrated
+        model with the same confidences would show.
+    """
+    confidence, right = _by_confidence(answers)
+    if not len(right):
+        return {"error": 0.0, "perfect": 0.0, "perfect_95": 0.0}
+    generator = np.random.default_rng(seed)
+    perfect = _errors(confidence, generator.random((PERFECT_DRAWS, len(right))) < confidence)
+    return {
+        "error": round(float(_errors(confidence, right[None])[0]), 4),
+        "perfect": round(float(np.mean(perfect)), 4),
+        "perfect_95": round(float(np.percentile(perfect, 95)), 4),
+    }
+
+
+def reliability(answers: Sequence[Answer]) -> list[dict[str, Any]]:
+    """Compare what was said with what was true, in bins of equal mass, the least sure first.
+
+    Returns:
+        Mean confidence, share right and number of cells of every bin.
+    """
+    confidence, right = _by_confidence(answers)
+    return [
+        {
+            "confidence": round(float(confidence[some].mean()), 4),
+            "right": round(float(right[some].mean()), 4),
+            "cells": len(some),
+        }
+        for some in _bins(len(right))
+    ]
+
+
+def risk_coverage(answers: Sequence[Answer]) -> dict[str, Any]:
+    """Say how often the answer is wrong among those that are given first.
+
+    The order is that of the reader's decision: first what it names, then what it refuses, each by
+    falling confidence, then pictures without a located cell. So everything that decides to refuse
+    (prediction set, *other*, known or not) counts, and the last point is the overall risk of the
+    forced answer (Geifman and El-Yaniv, 2017).
+
+    Returns:
+        `coverage` and `risk`, at most `POINTS` of each; `operating`, the share that the reader
+        names, and the share of those names, as a user sees them, that is wrong.
+    """
+    order = sorted(answers, key=lambda answer: (answer.refused, -answer.confidence, answer.name))
+    wrong = np.cumsum([not answer.right for answer in order])
+    kept = np.unique(np.ceil(np.linspace(0, len(order), POINTS + 1)[1:]).astype(int))
+    shown = [answer for answer in answers if not answer.refused]
+    wrongly = sum(not answer.said_right for answer in shown)
+    return {
+        "coverage": [round(float(number / len(order)), 4) for number in kept],
+        "risk": [round(float(wrong[number - 1] / number), 4) for number in kept],
+        "operating": {
+            "coverage": round(len(shown) / len(order), 4),
+            "risk": round(wrongly / max(1, len(shown)), 4),
+        },
+    }
+
+
+def _by_confidence(
+    answers: Sequence[Answer],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Give confidences, rising, and whether each was right: both of shape (N,)."""
+    found = sorted((a for a in answers if a.probabilities), key=lambda answer: answer.confidence)
+    confidence = np.asarray([answer.confidence for answer in found], np.float64)
+    return confidence, np.asarray([answer.sure_and_right for answer in found], np.float64)
+
+
+def _bins(number: int) -> list[NDArray[np.intp]]:
+    """Deal places into bins of equal mass; none where there is nothing."""
+    return np.array_split(np.arange(number), min(BINS, number)) if number else []
+
+
+def _errors(
+    confidence: NDArray[np.float64], right: NDArray[np.float64] | NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Average the gap over bins of equal mass, for every row of truths.
+
+    Args:
+        confidence: Shape (N,), rising.
+        right: Shape (M, N).
+
+    Returns:
+        Shape (M,).
+    """
+    gaps = right - confidence
+    binned = np.asarray([gaps[:, some].sum(axis=1) for some in _bins(len(confidence))])
+    errors: NDArray[np.float64] = np.abs(binned).sum(axis=0) / len(confidence)
+    return errors
