@@ -62,11 +62,12 @@ def test_whole_protocol_runs_over_all_sets(whole: tuple[Run, dict[str, Any]]) ->
         "official_photos": (1, 3),
         "official_photos_without_shared": (0, 2),
         "official_test_images": (1, 2),
-        "official_test_photos": (1, 2),
         "pbc_test": (0, 2),
         "jtsc": (0, 1),
     }
-    assert list(report["sets"]) == [name for name in TITLES if name != "folds"]
+    assert list(report["sets"]) == [
+        name for name in TITLES if name not in {"folds", "official_test_photos"}
+    ]
     assert report["locator"]["bccd_test"]["recall"] == 1
     assert report["locator"]["txl_test"]["precision"] == 0.5
     assert run.saved == ["official", "pbc", "jtsc", "locator"]
@@ -93,7 +94,7 @@ def test_report_has_every_key_of_the_contract(whole: tuple[Run, dict[str, Any]])
 def test_what_cannot_be_measured_is_said(whole: tuple[Run, dict[str, Any]]) -> None:
     run, _ = whole
     assert [line for line in run.told if line.startswith("known")] == [
-        "known: not measured: only a model folder can be looked into"
+        "known: not measured: only a model folder can be looked into."
     ]
     assert "official_photos" in run.tracked
 
@@ -209,15 +210,26 @@ def test_folds_are_reported_of_the_recipe_of_the_model(data: Path, tmp_path: Pat
 
 
 def test_measures_of_other_rooms_fill_their_key_or_say_why_not(data: Path) -> None:
+    def refused(bench: Bench) -> Any:
+        raise NotMeasuredError("it has no heat")
+
     def missing(bench: Bench) -> Any:
-        raise NotMeasuredError("it needs keras")
+        raise ModuleNotFoundError("No module named 'keras'", name="keras")
 
     run = Run(data)
     report = run(
-        "leaky",
-        "robustness",
-        parts={"leaky": Part(lambda bench: {"random_split": 0.9}), "robustness": Part(missing)},
+        *("leaky", "robustness", "explanations", "morphology"),
+        parts={
+            "leaky": Part(lambda bench: {"random_split": 0.9}),
+            "robustness": Part(refused),
+            "explanations": Part(missing),
+            "morphology": Part(lambda bench: None),
+        },
     )
     assert report["leaky"] == {"random_split": 0.9}
-    assert report["robustness"] is None
-    assert run.told == ["robustness: not measured: it needs keras"]
+    assert report["robustness"] is report["explanations"] is report["morphology"] is None
+    assert run.told == [
+        "robustness: not measured: it has no heat.",
+        "explanations: not measured: needs keras: pip install 'hematovision[train]'",
+        "morphology: not measured: this model does not give it.",
+    ]

@@ -17,7 +17,7 @@ def print_scores(report: Mapping[str, Any]) -> None:
             continue
         table = Table()
         for place, heading in enumerate(headings):
-            table.add_column(heading, overflow="fold", min_width=20 if not place else None)
+            table.add_column(heading, overflow="fold", no_wrap=place > 0)
         for row in rows:
             table.add_row(*row)
         console.print(table)
@@ -25,7 +25,8 @@ def print_scores(report: Mapping[str, Any]) -> None:
         click.echo(line)
     click.echo(
         "Shares in %, with 95 % limits: of names by bootstrap over fields that overlap, of "
-        "prediction sets exact. No set tells patients apart, so no split is by patient."
+        "prediction sets exact; perfect, 95th: the calibration error that one in twenty perfectly "
+        "calibrated models would exceed. No set tells patients apart, so no split is by patient."
     )
     click.echo(report["notice"])
 
@@ -37,14 +38,14 @@ Rows = tuple[tuple[str, ...], list[tuple[str, ...]]]
 def _names(report: Mapping[str, Any]) -> Rows:
     """Say how many answers are right."""
     return (
-        ("set", "right", "accuracy", "balanced", "macro-F1", "refusal is wrong", "refused"),
+        ("set", "right", "accuracy", "balanced", "refusal\nis wrong", "refused"),
         [
             (
                 name,
                 f"{score['right']:,} of {score['pictures']:,}",
                 *(
                     _limits(score[key])
-                    for key in ("accuracy", "balanced_accuracy", "macro_f1", "refusal_is_wrong")
+                    for key in ("accuracy", "balanced_accuracy", "refusal_is_wrong")
                 ),
                 f"{100 * score['refused'][0]:.1f}",
             )
@@ -58,17 +59,19 @@ def _chances(report: Mapping[str, Any]) -> Rows:
     return (
         (
             "set",
-            "calibration error",
-            "if perfect: mean, 95th",
-            "wrong of those named",
-            "sets hold the truth",
-            "sets of one",
+            "macro-F1",
+            "calibr.\nerror",
+            "perfect,\n95th",
+            "wrong of\nnamed",
+            "sets hold\ntruth",
+            "sets\nof one",
         ),
         [
             (
                 name,
+                _limits(score["macro_f1"]),
                 f"{score['calibration']['error']:.3f}",
-                f"{score['calibration']['perfect']:.3f}, {score['calibration']['perfect_95']:.3f}",
+                f"{score['calibration']['perfect_95']:.3f}",
                 f"{100 * score['risk_coverage']['operating']['risk']:.1f}",
                 *_covered(score["prediction_sets"].get("all")),
             )
@@ -139,9 +142,9 @@ def _leak(report: Mapping[str, Any]) -> list[str]:
 
 
 def _limits(number: list[float]) -> str:
-    """Write a share with its limits, in per cent."""
+    """Write a share, and its limits in a line below, in per cent."""
     value, low, high = (100 * one for one in number)
-    return f"{value:.1f} ({low:.1f} to {high:.1f})"
+    return f"{value:.1f}\n{low:.1f}-{high:.1f}"
 
 
 def _chance(number: list[float] | float | None) -> str:

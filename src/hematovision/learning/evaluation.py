@@ -51,8 +51,13 @@ def evaluate(
         try:
             found = part.run(bench)
         except NotMeasuredError as error:
-            tell(f"{name}: not measured: {error}")
+            tell(f"{name}: not measured: {str(error).rstrip('.')}.")
             continue
+        except ModuleNotFoundError as error:
+            tell(f"{name}: not measured: needs {error.name}: pip install 'hematovision[train]'")
+            continue
+        if found is None:
+            tell(f"{name}: not measured: this model does not give it.")
         part.put(name, found, report)
         save(name, report)
     return report

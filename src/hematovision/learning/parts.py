@@ -11,17 +11,17 @@ from hematovision.cells import CellReader
 from hematovision.learning import LearningError
 from hematovision.learning.answers import Answer, Remembering, Track, answer_cells, pool_copies
 from hematovision.learning.datasets import (
-    Cell,
     Photo,
+    bccd_cells,
     bccd_photos,
     kaggle_test_cells,
+    pbc_cells,
     txl_photos,
 )
 from hematovision.learning.findings import score_locator
 from hematovision.learning.folds import read_folds, recipe_of
 from hematovision.learning.protocol import (
     FOUR,
-    MATURE,
     TITLES,
     LabelledSet,
     external,
@@ -33,9 +33,6 @@ from hematovision.learning.protocol import (
 )
 from hematovision.learning.scoring import score
 from hematovision.vision.reader import PhotoReader
-
-SPOILT_A_TYPE = 40
-"""PBC test cells of each type whose pictures are spoilt for the robustness report."""
 
 
 class NotMeasuredError(LearningError):
@@ -103,18 +100,22 @@ def _scored(some: LabelledSet, answers: Sequence[Answer]) -> dict[str, Any]:
 
 def _official(bench: Bench) -> dict[str, Any]:
     """Measure the official test photos and their copies."""
-    cells, names = kaggle_test_cells(bench.data), list(TITLES)
-    whole = named_set(names[0], FOUR, official_cells(bench.photos))
-    part = named_set(names[1], FOUR, official_cells(without_shared(bench.photos)))
-    images = named_set(names[2], FOUR, cells)
-    copies = bench.answers(names[2], images)
-    pooled = pool_copies(copies, [cell.group for cell in cells], FOUR)
-    return {
-        names[0]: bench.scored(names[0], whole),
-        names[1]: bench.scored(names[1], part),
-        names[2]: _scored(images, copies),
-        names[3]: _scored(named_set(names[3], FOUR, cells), pooled),
+    cells = kaggle_test_cells(bench.data)
+    photo, alone, image, pooled = list(TITLES)[:4]
+    images = named_set(image, FOUR, cells)
+    scored = {
+        photo: bench.scored(photo, named_set(photo, FOUR, official_cells(bench.photos))),
+        alone: bench.scored(
+            alone, named_set(alone, FOUR, official_cells(without_shared(bench.photos)))
+        ),
     }
+    copies = bench.answers(image, images)
+    scored[image] = _scored(images, copies)
+    photos = [cell.group for cell in cells]
+    if len(set(photos)) < len(photos):
+        answers = pool_copies(copies, photos, FOUR)
+        scored[pooled] = _scored(named_set(pooled, FOUR, cells), answers)
+    return scored
 
 
 def _folds(bench: Bench) -> dict[str, Any]:
@@ -141,40 +142,44 @@ def _locator(bench: Bench) -> dict[str, Any]:
     }
 
 
-def _spoilt(bench: Bench) -> list[Cell]:
-    """Give as many PBC test cells of each type: no official photo is scored once more."""
-    cells = pbc_test(bench.data).cells
-    return [
-        cell
-        for kind in MATURE
-        for cell in [c for c in cells if c.cell_type is kind][:SPOILT_A_TYPE]
-    ]
+def _inside(bench: Bench) -> PhotoReader:
+    """Insist on a reader that can be looked into, not only at its readings."""
+    if not isinstance(bench.reader, PhotoReader):
+        raise NotMeasuredError("only a model folder can be looked into")
+    return bench.reader
 
 
-def _ask(module: str, function: str, *arguments: Any, **options: Any) -> Any:
-    """Call a measure of another room, which is opened only now.
+def _known(bench: Bench) -> Any:
+    from hematovision.learning.refusals import score_known
 
-    Raises:
-        NotMeasuredError: If something that it needs is not installed.
-    """
-    try:
-        measure = getattr(import_module(f"hematovision.learning.{module}"), function)
-        return measure(*arguments, **options)
-    except ModuleNotFoundError as error:
-        raise NotMeasuredError(
-            f"it needs {error.name}: pip install 'hematovision[train]'"
-        ) from error
+    return score_known(_inside(bench), bench.data, track=bench.track)
 
 
-def _ask_model(module: str, function: str) -> Callable[[Bench], Any]:
-    """Give a measure that looks inside the model, not only at its readings."""
+def _explanations(bench: Bench) -> Any:
+    from hematovision.learning.explanations import measure_explanations
 
-    def run(bench: Bench) -> Any:
-        if not isinstance(bench.reader, PhotoReader):
-            raise NotMeasuredError("only a model folder can be looked into")
-        return _ask(module, function, bench.reader, bench.data, track=bench.track)
+    return measure_explanations(_inside(bench), bench.data, track=bench.track)
 
-    return run
+
+def _morphology(bench: Bench) -> Any:
+    from hematovision.learning.explanations import measure_morphology
+
+    return measure_morphology(_inside(bench), bench.data, track=bench.track)
+
+
+def _robustness(bench: Bench) -> Any:
+    """Spoil validation pictures: no official photo is scored again."""
+    robustness = import_module("hematovision.learning.robustness")
+    cells = robustness.robustness_cells([*bccd_cells(bench.photos), *pbc_cells(bench.data)])
+    return robustness.measure_robustness(bench.reader, cells, track=bench.track)
+
+
+def _leaky(bench: Bench) -> Any:
+    from hematovision.learning.plain import leaky_and_honest
+
+    return leaky_and_honest(
+        bench.data, backbone_weights=bench.backbone_weights, seed=0, track=bench.track
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,36 +212,21 @@ class Part:
         document["sets"] = dict(sorted(sets.items(), key=lambda s: order.get(s[0], len(order))))
 
 
-def _robustness(bench: Bench) -> Any:
-    return _ask("robustness", "measure_robustness", bench.reader, _spoilt(bench), track=bench.track)
-
-
-def _leaky(bench: Bench) -> Any:
-    return _ask(
-        "plain",
-        "leaky_and_honest",
-        bench.data,
-        backbone_weights=bench.backbone_weights,
-        seed=0,
-        track=bench.track,
-    )
-
-
 def _one(name: str, find: Callable[[Path], LabelledSet]) -> Part:
     """Make a part of a single set."""
     return Part(lambda bench: {name: bench.scored(name, find(bench.data))}, lambda bench: [name])
 
 
 PARTS: dict[str, Part] = {
-    "official": Part(_official, lambda bench: list(TITLES)[:4]),
+    "official": Part(_official, lambda bench: list(TITLES)[:3]),
     "folds": Part(_folds, lambda bench: ["folds"], always=False),
     "pbc": _one("pbc_test", pbc_test),
     "jtsc": _one("jtsc", jtsc),
     "external": Part(_external, lambda bench: list(bench.externals), always=False),
     "locator": Part(_locator),
-    "known": Part(_ask_model("knowing", "score_known")),
-    "explanations": Part(_ask_model("explanations", "measure_explanations")),
-    "morphology": Part(_ask_model("explanations", "measure_morphology")),
+    "known": Part(_known),
+    "explanations": Part(_explanations),
+    "morphology": Part(_morphology),
     "robustness": Part(_robustness, always=False),
     "leaky": Part(_leaky, always=False),
 }
