@@ -6,6 +6,7 @@ import pytest
 from tests.learning.sets import write_sets
 
 from hematovision.cli.tools import Tools
+from hematovision.learning.training import Recipe, open_work
 
 from .conftest import Run
 
@@ -58,8 +59,16 @@ def test_train_does_not_go_on_with_another_recipe(run: Run, sets: Path, tmp_path
     assert "holds a run of another recipe" in result.stderr
 
 
-def test_folds_are_made_and_can_be_evaluated(
-    run: Run, tools: Tools, sets: Path, tmp_path: Path
+@pytest.fixture
+def trained(tmp_path: Path) -> Path:
+    """Give a work folder as a finished training leaves it."""
+    work = tmp_path / "train"
+    open_work(work, Recipe(), data="hash")
+    return work
+
+
+def test_folds_are_made_without_their_photos(
+    run: Run, tools: Tools, sets: Path, tmp_path: Path, trained: Path
 ) -> None:
     weights, work = tmp_path / "backbone.weights.h5", tmp_path / "folds"
     weights.write_bytes(b"")
@@ -70,24 +79,31 @@ def test_folds_are_made_and_can_be_evaluated(
         return folder
 
     result = run(
-        *("folds", "--data", sets, "--backbone-weights", weights, "--work", work),
+        *("folds", "--data", sets, "--backbone-weights", weights),
+        *("--work", work, "--train-work", trained),
         tools=replace(tools, make_fold=make_fold),
     )
     assert result.exit_code == 0, result.output
     assert len(list(work.glob("fold-*.json"))) == len(made) == 5
     folder, options = made[0]
-    assert folder == work / "model-1/blood_cell"
-    assert options["work"] == work / "model-1/work"
-    assert options["backbone_weights"] == str(weights)
-    assert options["recipe"].seed == 7
+    assert folder == work / "model-1"
+    assert options == {
+        "backbone_weights": str(weights),
+        "work": trained,
+        "recipe": Recipe(seed=7),
+    }
 
 
 def test_folds_of_another_recipe_are_not_gone_on_with(
-    run: Run, tools: Tools, sets: Path, tmp_path: Path
+    run: Run, tools: Tools, sets: Path, tmp_path: Path, trained: Path
 ) -> None:
     tools = replace(tools, make_fold=lambda data, photos, folder, **options: folder)
-    arguments = ("folds", "--data", sets, "--work", tmp_path / "folds")
-    assert run(*arguments, tools=tools).exit_code == 0
-    result = run(*arguments, "--seed", "8", tools=tools)
-    assert result.exit_code == 1
-    assert "fold-1.json is of another run (recipe_hash, data, seed differs)" in result.stderr
+    arguments = ("folds", "--data", sets, "--work", tmp_path / "folds", "--train-work")
+    assert run(*arguments, trained, tools=tools).exit_code == 0
+    unknown = run(*arguments, trained, "--seed", "8", tools=tools)
+    assert unknown.exit_code == 1
+    assert "holds no run of this recipe" in unknown.stderr
+    open_work(tmp_path / "eight", Recipe(seed=8), data="hash")
+    other = run(*arguments, tmp_path / "eight", "--seed", "8", tools=tools)
+    assert other.exit_code == 1
+    assert "fold-1.json is of another run (recipe_hash, data, seed differs)" in other.stderr

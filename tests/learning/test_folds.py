@@ -1,6 +1,6 @@
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from hematovision.learning.datasets import Photo, draw_folds
 from hematovision.learning.folds import (
     FoldMismatchError,
     FoldsMissingError,
-    hash_recipe,
+    check_trained,
     read_folds,
     recipe_of,
     run_folds,
@@ -173,21 +173,16 @@ def test_model_of_another_recipe_reads_no_fold(fields: list[Photo], tmp_path: Pa
 @dataclass(frozen=True)
 class Recipe:
     steps: int = 10
-    rate: float = 0.1
+    layers: tuple[str, ...] = ("a", "b")
 
 
-def test_hash_of_a_recipe_follows_what_it_says_and_where_it_starts(tmp_path: Path) -> None:
-    weights = tmp_path / "backbone.weights.h5"
-    weights.write_bytes(b"some")
-    hashes = {
-        hash_recipe(Recipe(), "imagenet"),
-        hash_recipe(Recipe(steps=11), "imagenet"),
-        hash_recipe(Recipe(), weights),
-    }
-    assert len(hashes) == 3
-    assert hash_recipe(Recipe(), "imagenet") in hashes
-    weights.rename(tmp_path / "same.weights.h5")
-    assert hash_recipe(Recipe(), tmp_path / "same.weights.h5") in hashes
+def test_folds_need_a_finished_run_of_the_recipe(tmp_path: Path) -> None:
+    with pytest.raises(FoldMismatchError, match="run hematovision train first"):
+        check_trained(tmp_path, Recipe())
+    (tmp_path / "recipe.json").write_text(json.dumps(asdict(Recipe()) | {"data": "hash"}))
+    check_trained(tmp_path, Recipe())
+    with pytest.raises(FoldMismatchError, match="holds no run of this recipe"):
+        check_trained(tmp_path, Recipe(steps=11))
 
 
 @pytest.mark.real_data

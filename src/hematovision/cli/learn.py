@@ -108,9 +108,23 @@ def train(
     show_default=True,
     help="Keeps the models, and what each said of its fold.",
 )
+@click.option(
+    "--train-work",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=Path("runs/train"),
+    show_default=True,
+    help="The --work of the model that is to be reported.",
+)
 @click.option("--seed", default=7, show_default=True, help="The source of chance.")
 @click.pass_context
-def folds(context: click.Context, data: Path, backbone_weights: str, work: Path, seed: int) -> None:
+def folds(
+    context: click.Context,
+    data: Path,
+    backbone_weights: str,
+    work: Path,
+    train_work: Path,
+    seed: int,
+) -> None:
     """Make a model without each fifth of BCCD and let it read that; a stopped run goes on."""
     tools = context.ensure_object(Tools)
     try:
@@ -118,7 +132,7 @@ def folds(context: click.Context, data: Path, backbone_weights: str, work: Path,
     except ModuleNotFoundError as error:
         raise MissingExtra(error) from error
     from hematovision.learning.datasets import bccd_photos
-    from hematovision.learning.folds import hash_recipe, run_folds
+    from hematovision.learning.folds import check_trained, run_folds
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     recipe = Recipe(seed=seed)
@@ -127,18 +141,19 @@ def folds(context: click.Context, data: Path, backbone_weights: str, work: Path,
         return tools.make_fold(
             data,
             photos,
-            folder / "blood_cell",
+            folder,
             backbone_weights=backbone_weights,
-            work=folder / "work",
+            work=train_work,
             recipe=recipe,
         )
 
     try:
+        check_trained(train_work, recipe)
         run_folds(
             bccd_photos(data),
             make,
             work,
-            hash_recipe(recipe, backbone_weights),
+            recipe.sha256,
             seed=seed,
             track=track,
             load=tools.load_reader,

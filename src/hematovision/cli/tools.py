@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -30,8 +29,9 @@ def _load_reader(folder: Path, *, threads: int = 0) -> CellReader:
 
 def _make_fold(data: Path, photos: Any, folder: Path, **options: Any) -> Path:
     """Make a real model without a fold."""
-    making = import_module("hematovision.learning.making")
-    return Path(making.make_fold(data, photos, folder, **options))
+    from hematovision.learning.making import make_fold
+
+    return make_fold(data, photos, folder, **options)
 
 
 def _open_server(settings: Settings) -> Any:

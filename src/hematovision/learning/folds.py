@@ -12,7 +12,6 @@ from hematovision.learning import LearningError
 from hematovision.learning.answers import Answer, Track, answer_cells
 from hematovision.learning.datasets import Photo, draw_folds
 from hematovision.learning.protocol import FOUR, labelled_cells
-from hematovision.vision.bundle import sha256_of
 from hematovision.vision.reader import PhotoReader, load_reader
 
 NUMBER = 5
@@ -46,17 +45,24 @@ class FoldRun:
     seed: int
 
 
-def hash_recipe(recipe: Any, backbone_weights: str | Path) -> str:
-    """Hash everything that decides what comes out of training, beside the data.
+def check_trained(work: Path, recipe: Any) -> None:
+    """Insist that a work folder holds a run of a recipe, so that all folds share what it made.
 
     Args:
+        work: Of `hematovision train`.
         recipe: A dataclass.
-        backbone_weights: `imagenet`, or the path of a `.weights.h5`.
+
+    Raises:
+        FoldMismatchError: If it holds none, or a run of another recipe.
     """
-    whole = backbone_weights == "imagenet"
-    origin = "imagenet" if whole else sha256_of(Path(backbone_weights))
-    text = json.dumps(asdict(recipe) | {"backbone": origin}, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    written = work / "recipe.json"
+    run = json.loads(written.read_text(encoding="utf-8")) if written.is_file() else {}
+    wanted = json.loads(json.dumps(asdict(recipe)))
+    if not run or any(run.get(name) != value for name, value in wanted.items()):
+        raise FoldMismatchError(
+            f"{work} holds no run of this recipe; run hematovision train first, with the same "
+            "--seed."
+        )
 
 
 def recipe_of(reader: CellReader) -> str | None:

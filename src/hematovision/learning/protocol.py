@@ -36,8 +36,9 @@ TITLES = {
     ),
     "folds": (
         "Five folds by field",
-        "All labelled photos of BCCD, each read by a model of the same recipe that was made "
-        "without its field.",
+        "All labelled photos of BCCD, each read by a classifier of the same recipe that was made "
+        "and calibrated without its field. The locator is the shipped one: it has learnt boxes, "
+        "no types, of train photos.",
     ),
     "pbc_test": (
         "PBC, test part",
