@@ -1,15 +1,19 @@
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from hematovision.cells import CellType
+from hematovision.learning.datasets import Cell
 from hematovision.learning.knowing import (
     Seen,
     choose_known_threshold,
+    find_threshold,
     fit_knower,
     leave_one_type_out,
+    see_cells,
     see_crops,
 )
 from hematovision.learning.refusals import auroc_with_limits
@@ -134,6 +138,15 @@ def test_threshold_holds_for_the_microscope_with_few_cells() -> None:
     assert choose_known_threshold(known, sources, np.ones(50)) == 0.3
 
 
+def test_threshold_is_found_on_right_cells_and_strangers() -> None:
+    held = seen(1, **ALL)
+    knower = fit_knower(seen(0, **ALL), classes=CLASSES)
+    known, right = knower(held.logits, held.features), held.right(CLASSES)
+    threshold = find_threshold(knower, held, CLASSES)
+    assert (known[right] >= threshold).mean() > 0.97
+    assert (known[held.named(CLASSES) < 0] < threshold).mean() == pytest.approx(0.9, abs=0.02)
+
+
 def test_left_out_type_is_scored_by_who_never_saw_it() -> None:
     train, val, test = seen(0, **ALL), seen(1, **ALL), seen(2, number=30, **ALL)
     scored = leave_one_type_out(train, val, test, classes=CLASSES, without="platelet")
@@ -152,6 +165,15 @@ def test_auroc_is_that_of_scikit_learn() -> None:
     assert value == pytest.approx(metrics.roc_auc_score(truth, np.append(known, strange)), abs=1e-4)
     assert low < value < high
     assert auroc_with_limits(known, strange) == [value, low, high]
+
+
+def test_cells_and_strangers_are_seen_as_one() -> None:
+    cell = Cell(Path("a.png"), "pbc", "train", CellType.OTHER, "platelet", None, "a")
+    crops, strange = np.zeros((1, 2, 2, 3), np.uint8), np.ones((2, 2, 2, 3), np.uint8)
+    found = see_cells(lambda shown: [shown.mean(axis=(1, 2))] * 2, [cell], crops, (strange, "xy"))
+    assert found.kinds == ("platelet", "x", "y")
+    assert found.sources == ("pbc", "strangers", "strangers")
+    np.testing.assert_array_equal(found.logits[:, 0], [0, 1, 1])
 
 
 def test_crops_are_seen_in_batches_and_keep_their_order() -> None:

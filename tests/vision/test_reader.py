@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from hematovision.cells import Box, CellType, Decision, Doubt, RgbImage
 from hematovision.errors import ModelDamagedError, ModelMissingError
-from hematovision.vision.bundle import read_bundle
+from hematovision.vision.bundle import read_bundle, sha256_of
+from hematovision.vision.knowing import SIGNALS, Knower
 from hematovision.vision.reader import BATCH, PhotoReader, load_reader
 from hematovision.vision.runtime import Network
 
@@ -186,6 +187,37 @@ def test_score_of_the_known_is_passed_on_and_refuses(whole_folder: Path) -> None
     assert (far.known, far.decision) == (0.1, Decision.UNIDENTIFIED)
     assert far.doubts == (Doubt.UNFAMILIAR,)
     assert far.morphology is None
+
+
+def write_known(folder: Path, *, features: int = 3) -> Path:
+    """Write a tiny model that scores the length of its features."""
+    write_tiny_model(folder)
+    Knower(
+        named=np.asarray([True] * 5 + [False]),
+        middle=np.zeros(features, np.float32),
+        axes=np.eye(features, dtype=np.float32) / 20,
+        centres=np.full((5, features), 1000, np.float32) / 20,
+        weights=np.asarray([0.0] * (SIGNALS - 1) + [1.0]),
+        bias=np.asarray(0.0),
+    ).save(folder / "known.npz")
+    document = json.loads((folder / "bundle.json").read_text())
+    document["known"] = {"threshold": 0.5}
+    document["files"]["known.npz"] = sha256_of(folder / "known.npz")
+    (folder / "bundle.json").write_text(json.dumps(document))
+    return folder
+
+
+def test_model_folder_with_a_score_of_the_known_gives_it(tmp_path: Path) -> None:
+    (cell,) = load_reader(write_known(tmp_path / "model")).read(spotted((128, 64, BLUE)))
+    assert cell.known is not None
+    assert 0.5 < cell.known <= 1
+    assert cell.decision is Decision.NAMED
+
+
+def test_score_of_another_network_is_refused(tmp_path: Path) -> None:
+    folder = write_known(tmp_path / "model", features=4)
+    with pytest.raises(ModelDamagedError, match=r"known\.npz was made for another network"):
+        load_reader(folder)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hematovision.cells import CellType
+from hematovision.learning.datasets import Cell
 from hematovision.learning.refusals import auroc_with_limits
 from hematovision.learning.refusals import score_known as score_known
 from hematovision.vision.knowing import SIGNALS, Knower
@@ -17,6 +18,9 @@ UNNAMED = "white"
 
 SAME_AS = {"platelet": ("platelet", "platelets")}
 """Kinds that one type goes by in several sets."""
+
+STRANGERS = "strangers"
+"""The source of what is no cell."""
 
 KEPT_DIRECTIONS = 64
 RIDGE = 1e-3
@@ -91,6 +95,29 @@ def see_crops(
     parts = [network(crops[i : i + BATCH])[:2] for i in range(0, len(crops), BATCH)]
     logits, features = (np.concatenate(some) for some in zip(*parts, strict=True))
     return Seen(logits, features, tuple(map(str, kinds)), tuple(map(str, sources)))
+
+
+def see_cells(
+    network: Classifier,
+    cells: Sequence[Cell],
+    crops: NDArray[np.uint8],
+    strangers: tuple[NDArray[np.uint8], Sequence[str]],
+) -> Seen:
+    """Show cells that were cut out, and strangers, to a network.
+
+    Args:
+        network: The classifier.
+        cells: What the crops show.
+        crops: Shape (N, size, size, 3), RGB, uint8, cut as the reader does.
+        strangers: Crops and kinds, from `no_blood.stranger_crops`.
+    """
+    alien, kinds = strangers
+    return see_crops(
+        network,
+        np.concatenate([crops, alien]),
+        [*(cell.published_type for cell in cells), *kinds],
+        [*(cell.source for cell in cells), *[STRANGERS] * len(kinds)],
+    )
 
 
 def fit_knower(told: Seen, *, classes: Sequence[CellType], without: str | None = None) -> Knower:
@@ -215,6 +242,19 @@ def choose_known_threshold(
     return float(min(*limits, np.nextafter(wanted, 1)))
 
 
+def find_threshold(knower: Knower, held: Seen, classes: Sequence[CellType]) -> float:
+    """Choose from which score on a cell may be named, on cells that were not learnt from.
+
+    Args:
+        knower: The fitted score.
+        held: Validation cells of the named types and of others, and strangers as they are located.
+        classes: The order of the network's outputs.
+    """
+    known, right = knower(held.logits, held.features), held.right(classes)
+    sources = [source for source, one in zip(held.sources, right, strict=True) if one]
+    return choose_known_threshold(known[right], sources, known[held.named(classes) < 0])
+
+
 def _rank(scores: NDArray[np.floating], share: float) -> float:
     """Give the highest threshold that refuses at most a share of scores."""
     return float(np.sort(scores)[int(share * len(scores))])
@@ -237,10 +277,7 @@ def leave_one_type_out(
         `named` at most: those that may be, and whose most probable type has a name.
     """
     knower = fit_knower(train, classes=classes, without=without)
-    val = val.without(without)
-    known, right = knower(val.logits, val.features), val.right(classes)
-    sources = [source for source, one in zip(val.sources, right, strict=True) if one]
-    threshold = choose_known_threshold(known[right], sources, known[val.named(classes) < 0])
+    threshold = find_threshold(knower, val.without(without), classes)
     scored = test.of(np.asarray([kind == without for kind in test.kinds], bool))
     mature = test.of(test.named(classes) >= 0)
     strange = knower(scored.logits, scored.features)
