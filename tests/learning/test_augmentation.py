@@ -3,6 +3,7 @@ import pytest
 
 from hematovision.learning.augmentation import (
     blur_and_compress,
+    coarsen_and_stretch,
     cut_side,
     jitter_stain,
     turn,
@@ -15,6 +16,7 @@ pytestmark = pytest.mark.train
 CHANGES = {
     "stain": lambda picture, generator: jitter_stain(picture, generator, strength=1.0),
     "cut": cut_side,
+    "coarsen": coarsen_and_stretch,
     "blur": blur_and_compress,
     "turn": lambda picture, generator: turn(
         picture, generator, zoom=0.15, shift=0.04, side=picture.shape[0]

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from shutil import copyfile
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 
 from hematovision.cells import CellType
 from hematovision.learning.calibration import class_thresholds, fit_calibration
-from hematovision.learning.crops import plain_crops
+from hematovision.learning.crops import middle_crops, plain_crops
 from hematovision.learning.datasets import Cell
 from hematovision.learning.export import (
     check_parity,
@@ -20,12 +22,21 @@ from hematovision.learning.export import (
     fold_calibration,
     write_bundle,
 )
+from hematovision.learning.knowing import (
+    Seen,
+    choose_known_threshold,
+    fit_knower,
+    leave_one_type_out,
+    see_crops,
+)
 from hematovision.learning.labels import OUT_OF_FOLD_FILE
 from hematovision.learning.network import with_views
 from hematovision.learning.training import Lesson
 from hematovision.learning.workshop import CLASSES, Workshop
-from hematovision.vision.bundle import LOCATOR_FILE
+from hematovision.vision.bundle import CLASSIFIER_FILE, KNOWN_FILE, LOCATOR_FILE
 from hematovision.vision.classifying import softmax
+from hematovision.vision.knowing import Knower
+from hematovision.vision.runtime import Network
 
 NAME = "blood_cell"
 VERSION = "1.1.0"
@@ -96,6 +107,7 @@ def assemble(
     folder: Path,
     *,
     fingerprint: str,
+    left_out: Mapping[str, Any] | None = None,
 ) -> Told:
     """Calibrate a classifier on cells it has not learnt from, and write its model folder.
 
@@ -107,6 +119,7 @@ def assemble(
             are added here.
         folder: Where to write.
         fingerprint: Of the pictures that the model depends on.
+        left_out: What `score_left_out` says, by type.
 
     Returns:
         The held out cells, and what is said of them.
@@ -121,6 +134,9 @@ def assemble(
     export_classifier(shipped, folder, morphology=network.get_layer("morphology").get_weights())
     difference = check_parity(folder, plain_crops(held.cells[:32], shop.rule))
     probabilities = softmax((held.logits / temperature + bias).astype(np.float32))
+    told = Network(folder / CLASSIFIER_FILE)
+    knower, known = know(shop, told, lesson)
+    knower.save(folder / KNOWN_FILE)
     thresholds = class_thresholds(
         probabilities,
         held.labels,
@@ -137,6 +153,7 @@ def assemble(
         version=VERSION,
         classes=CLASSES,
         prediction_set={"coverage": COVERAGE, "thresholds": thresholds},
+        known={"threshold": known, "left_out": dict(left_out or {})},
         morphology=shop.vocabulary,
         calibration_folded_into_head={"temperature": temperature, "bias": bias.tolist()},
         parity_largest_difference=difference,
@@ -146,6 +163,80 @@ def assemble(
         data={"fingerprint": fingerprint, "cells": _census(lesson.cells, held.cells)},
     )
     return Told(held.cells, held.labels, probabilities)
+
+
+def know(shop: Workshop, network: Network, lesson: Lesson) -> tuple[Knower, float]:
+    """Fit the known-or-not score to what was learnt, and choose from which score on to name.
+
+    Args:
+        shop: The shared part.
+        network: The classifier as it is served.
+        lesson: What it has learnt from.
+
+    Returns:
+        The score, and its threshold, chosen on PBC's `val` cells and on strangers of their own.
+    """
+    knower = fit_knower(_learnt(network, lesson), classes=CLASSES)
+    val = _validation(shop, network)
+    known, right = knower(val.logits, val.features), val.right(CLASSES)
+    strange = val.named(CLASSES) < 0
+    sources = [source for source, one in zip(val.sources, right, strict=True) if one]
+    return knower, choose_known_threshold(known[right], sources, known[strange])
+
+
+def score_left_out(
+    shop: Workshop, network: keras.Model, lesson: Lesson, without: str
+) -> dict[str, Any]:
+    """Score a type that neither network nor knower has seen, on PBC's `test` split.
+
+    Args:
+        shop: The shared part.
+        network: From `training.train_classifier`, taught without the type.
+        lesson: What it has learnt from.
+        without: The type.
+    """
+    with TemporaryDirectory(dir=shop.work) as folder:
+        words = network.get_layer("morphology").get_weights()
+        export_classifier(with_views(network), Path(folder), morphology=words)
+        served = Network(Path(folder) / CLASSIFIER_FILE)
+    named = {str(kind) for kind in CLASSES if kind is not CellType.OTHER} | {without}
+    test = [c for c in shop.cells([]) if c.split == "test" and c.published_type in named]
+    return leave_one_type_out(
+        _learnt(served, lesson),
+        _validation(shop, served),
+        _see(shop, served, test),
+        classes=CLASSES,
+        without=without,
+    )
+
+
+def _learnt(network: Network, lesson: Lesson) -> Seen:
+    """Show a network what it has learnt from."""
+    crops = middle_crops(lesson.squares, lesson.rule)
+    kinds = (cell.published_type for cell in lesson.cells)
+    return see_crops(network, crops, kinds, (cell.source for cell in lesson.cells))
+
+
+def _validation(shop: Workshop, network: Network) -> Seen:
+    """Show a network PBC's `val` cells, and strangers of their own."""
+    cells = _see(shop, network, [cell for cell in shop.cells([]) if cell.split == "val"])
+    crops = middle_crops(shop.strangers["val"], shop.rule)
+    number = len(crops)
+    strangers = see_crops(network, crops, ["stranger"] * number, ["drawn"] * number)
+    return Seen(
+        np.concatenate([cells.logits, strangers.logits]),
+        np.concatenate([cells.features, strangers.features]),
+        cells.kinds + strangers.kinds,
+        cells.sources + strangers.sources,
+    )
+
+
+def _see(shop: Workshop, network: Network, cells: Sequence[Cell]) -> Seen:
+    """Show a network cells, at the boxes that serving gives them."""
+    located = shop.located(cells)
+    kinds = (cell.published_type for cell in located)
+    sources = (cell.source for cell in located)
+    return see_crops(network, plain_crops(located, shop.rule), kinds, sources)
 
 
 def write_out_of_fold(told: Told, data: Path, work: Path) -> None:

@@ -68,6 +68,29 @@ def blur_and_compress(picture: RgbImage, generator: np.random.Generator) -> RgbI
     return picture
 
 
+def coarsen_and_stretch(picture: RgbImage, generator: np.random.Generator) -> RgbImage:
+    """Take away what a camera with few pixels, or one that stretches contrast, takes: by chance.
+
+    Args:
+        picture: Shape (height, width, 3), RGB, uint8.
+        generator: The source of chance.
+
+    Returns:
+        The same shape, uint8.
+    """
+    if generator.random() < 0.35:
+        scale = generator.uniform(0.15, 0.6)
+        coarse = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        smooth = cv2.INTER_LINEAR if generator.random() < 0.5 else cv2.INTER_CUBIC
+        picture = cv2.resize(coarse, picture.shape[1::-1], interpolation=smooth)
+    if generator.random() < 0.3:
+        dark, bright = generator.uniform(-10, 50), generator.uniform(190, 245)
+        levels = np.clip((np.arange(256) - dark) / (bright - dark), 0, 1)
+        curve = 255 * levels ** np.exp(generator.normal(0, 0.25))
+        picture = cv2.LUT(picture, np.clip(curve + 0.5, 0, 255).astype(np.uint8))
+    return picture
+
+
 def turn(
     picture: RgbImage, generator: np.random.Generator, *, zoom: float, shift: float, side: int
 ) -> RgbImage:

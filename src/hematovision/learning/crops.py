@@ -28,7 +28,7 @@ MARGIN = 1.5
 
 MIDDLE_BOX = 0.4
 SHARE_CUT = 0.15
-SHARE_OF_OTHER = 0.1
+SHARE_OF_OTHER = 0.15
 
 
 def locate_middle(cells: Sequence[Cell], *, locator: Locator, rule: LocatorRule) -> list[Cell]:
@@ -119,6 +119,21 @@ def wide_squares(cells: Sequence[Cell], rule: CropRule) -> NDArray[np.uint8]:
         photo = load_picture(cell.path)
         squares.append(balanced_square(photo, _box(cell), measure_glass(photo), wide))
     return np.stack(squares)
+
+
+def middle_crops(squares: NDArray[np.uint8], rule: CropRule) -> NDArray[np.uint8]:
+    """Cut out of wide squares what the classifier sees, as the reader does.
+
+    Args:
+        squares: From `wide_squares`.
+        rule: How a crop is made.
+
+    Returns:
+        Shape (N, size, size, 3), RGB, uint8.
+    """
+    edge = (squares.shape[1] - rule.size) // 2
+    middle = slice(edge, edge + rule.size)
+    return np.stack([even_stain(square[middle, middle], rule) for square in squares])
 
 
 def plain_crops(cells: Sequence[Cell], rule: CropRule) -> NDArray[np.uint8]:

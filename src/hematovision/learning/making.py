@@ -4,7 +4,13 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from hematovision.learning.assembling import HeldOut, ask, assemble, write_out_of_fold
+from hematovision.learning.assembling import (
+    HeldOut,
+    ask,
+    assemble,
+    score_left_out,
+    write_out_of_fold,
+)
 from hematovision.learning.crops import red_and_platelet_cells
 from hematovision.learning.datasets import (
     Photo,
@@ -17,6 +23,7 @@ from hematovision.learning.datasets import (
 from hematovision.learning.export import ship
 from hematovision.learning.network import with_views
 from hematovision.learning.plots import plot_history
+from hematovision.learning.refusals import OTHER_TYPES
 from hematovision.learning.training import Lesson, Recipe, open_work, train_classifier
 from hematovision.learning.workshop import OTHER_THINGS, Workshop, open_workshop
 from hematovision.vision.bundle import sha256_of
@@ -70,7 +77,15 @@ def make_model(
     held = hold_out(shop, photos, lesson)
     network = train_classifier(lesson, trunk=shop.trunk, name="fine", work=work, recipe=recipe)
     made = work / folder.name
-    told = assemble(shop, network, lesson, held, made, fingerprint=learnt_from)
+    told = assemble(
+        shop,
+        network,
+        lesson,
+        held,
+        made,
+        fingerprint=learnt_from,
+        left_out=leave_types_out(shop, photos),
+    )
     write_out_of_fold(told, data, work)
     plot_history(work)
     ship(made, folder)
@@ -163,6 +178,19 @@ def hold_out(shop: Workshop, photos: Sequence[Photo], lesson: Lesson) -> list[He
         ]
         held.append(ask(shop, with_views(network), named))
     return held
+
+
+def leave_types_out(shop: Workshop, photos: Sequence[Photo]) -> dict[str, dict[str, object]]:
+    """Teach a classifier without each type of *other*, and see how well it refuses that type."""
+    scores = {}
+    for kind in OTHER_TYPES:
+        lesson = lesson_of(shop, photos, without=kind)
+        network = train_classifier(
+            lesson, trunk=shop.trunk, name=f"no-{kind}", work=shop.work, recipe=shop.recipe
+        )
+        scores[kind] = score_left_out(shop, network, lesson, kind)
+        log.info("Without %s: %s", kind, scores[kind])
+    return scores
 
 
 def _used(data: Path, photos: Sequence[Photo]) -> list[Path]:

@@ -24,6 +24,7 @@ from hematovision.learning.network import (
     falling_adamw,
     freeze_backbone,
     unfreeze,
+    with_mixed_styles,
 )
 from hematovision.vision.bundle import CropRule
 
@@ -53,6 +54,7 @@ class Recipe:
         context: See `CropRule`.
         label_smoothing: Share of each label spread over all types.
         words_weight: Weight of the loss of the morphological attributes.
+        mixed_after: Layers behind which the looks of pictures are mixed; see `MixStyle`.
     """
 
     seed: int = 7
@@ -71,7 +73,8 @@ class Recipe:
     stain_strength: float = 0.7
     context: float = 1.35
     label_smoothing: float = 0.05
-    words_weight: float = 1.0
+    words_weight: float = 0.5
+    mixed_after: tuple[str, ...] = ("block_1_project_BN", "block_3_project_BN")
 
     @property
     def sha256(self) -> str:
@@ -128,7 +131,7 @@ def open_work(folder: Path, recipe: Recipe, **origin: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     written = folder / "recipe.json"
     run = asdict(recipe) | origin
-    if written.is_file() and json.loads(written.read_text()) != run:
+    if written.is_file() and json.loads(written.read_text()) != json.loads(json.dumps(run)):
         raise RecipeMismatchError(
             f"{folder} holds a run of another recipe, other data or other weights; choose another "
             "--work, or delete it."
@@ -242,7 +245,8 @@ def _teach(
         network.load_weights(done)
         return
     smoothed = keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing)
-    network.compile(
+    learner = with_mixed_styles(network, after=recipe.mixed_after, seed=recipe.seed)
+    learner.compile(
         optimizer=falling_adamw(steps, rate),
         loss={"predictions": smoothed, "morphology": AttributeLoss(lesson.vocabulary)},
         loss_weights={"predictions": 1.0, "morphology": recipe.words_weight},
@@ -259,7 +263,7 @@ def _teach(
         seed=recipe.seed,
         workers=1,
     )
-    fit(network, samples, name=name, steps=steps, work=work)
+    fit(learner, samples, name=name, steps=steps, work=work)
     network.save_weights(done)
 
 

@@ -7,9 +7,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from shutil import copyfile
 
+import numpy as np
+from numpy.typing import NDArray
+
 from hematovision.cells import Box, CellType
 from hematovision.learning.attributes import attribute_targets, read_attributes, vocabulary_of
 from hematovision.learning.crops import (
+    MARGIN,
     as_located,
     locate_middle,
     red_and_platelet_cells,
@@ -28,6 +32,7 @@ from hematovision.learning.datasets import (
 from hematovision.learning.export import export_locator
 from hematovision.learning.locator import SIDE
 from hematovision.learning.network import CLASSIFIER_SIZE
+from hematovision.learning.no_blood import pictures_to_refuse, stranger_crops
 from hematovision.learning.training import Lesson, Recipe, train_locator, train_trunk
 from hematovision.vision.bundle import LOCATOR_FILE, CropRule, LocatorRule
 from hematovision.vision.locating import Locator, locate_cells
@@ -46,6 +51,7 @@ LOCATOR_OVERLAP = 0.6
 SCORES = tuple(round(0.2 + 0.05 * step, 2) for step in range(10))
 OTHER_THINGS = 250
 BOXES_FILE = "boxes.json"
+STRANGERS_FILE = "strangers.npz"
 LOOK_FILE = "locator.json"
 
 log = logging.getLogger(__name__)
@@ -64,6 +70,8 @@ class Workshop:
         boxes: Of each picture with one labelled cell in its middle, by path in the data folder.
         words: What experts said of cells, by picture.
         rule: How a crop is made.
+        strangers: Squares of what is no cell, by split: shape (N, side, side, 3), as wide as those
+            of `crops.wide_squares`.
         trunk: The weights that every classifier begins with; they have seen no photo of BCCD.
     """
 
@@ -75,6 +83,7 @@ class Workshop:
     boxes: dict[str, Box]
     words: dict[str, dict[str, str]]
     rule: CropRule
+    strangers: dict[str, NDArray[np.uint8]]
     trunk: Path
 
     @property
@@ -91,8 +100,25 @@ class Workshop:
         return as_located(list(cells), locator=self.locator, rule=self.look)
 
     def lesson(self, cells: Sequence[Cell]) -> Lesson:
-        """Make of cells what a classifier learns from."""
-        return _lesson(cells, self.rule, self.words)
+        """Make of cells, and of what is no cell, what a classifier learns from."""
+        lesson = _lesson(cells, self.rule, self.words)
+        squares = self.strangers["train"]
+        stranger = Cell(
+            path=Path(STRANGERS_FILE),
+            source="drawn",
+            split="train",
+            cell_type=CellType.OTHER,
+            published_type="stranger",
+            box=None,
+            group="drawn",
+        )
+        silence = np.zeros((len(squares), lesson.words.shape[1]), np.float32)
+        return replace(
+            lesson,
+            cells=[*lesson.cells, *[stranger] * len(squares)],
+            squares=np.concatenate([lesson.squares, squares]),
+            words=np.concatenate([lesson.words, silence]),
+        )
 
 
 def open_workshop(
@@ -137,7 +163,8 @@ def open_workshop(
     trunk = train_trunk(
         replace(lesson, rule=rule), backbone_weights=backbone_weights, work=work, recipe=recipe
     )
-    return Workshop(data, work, recipe, network, look, boxes, words, rule, trunk)
+    strangers = _strangers(fields, cells, network, look, rule, work, recipe)
+    return Workshop(data, work, recipe, network, look, boxes, words, rule, strangers, trunk)
 
 
 def _lesson(cells: Sequence[Cell], rule: CropRule, words: dict[str, dict[str, str]]) -> Lesson:
@@ -213,6 +240,38 @@ def _boxes(
         boxes = {_name(cell, data): cell.box.as_list() for cell in found if cell.box}
         written.write_text(json.dumps(boxes) + "\n")
     return {name: Box(*sides) for name, sides in json.loads(written.read_text()).items()}
+
+
+def _strangers(
+    fields: Sequence[Photo],
+    cells: Sequence[Cell],
+    locator: Locator,
+    look: LocatorRule,
+    rule: CropRule,
+    work: Path,
+    recipe: Recipe,
+) -> dict[str, NDArray[np.uint8]]:
+    """Cut out what is no cell, or read what an earlier run cut."""
+    written = work / STRANGERS_FILE
+    if not written.is_file():
+        log.info("Drawing what is no cell")
+        wide = replace(
+            rule,
+            size=round(rule.size * MARGIN),
+            context=rule.context * MARGIN,
+            stain_strength=0.0,
+        )
+        cut = {}
+        for number, split in enumerate(("train", "val")):
+            seed = recipe.seed + number
+            crops = [cell.path for cell in cells if cell.split == split]
+            pictures = pictures_to_refuse(fields, crops, split=split, seed=seed)
+            cut[split], _ = stranger_crops(
+                pictures, locator=locator, look=look, rule=wide, squares=1, seed=seed
+            )
+        np.savez_compressed(written, train=cut["train"], val=cut["val"])
+    with np.load(written) as squares:
+        return {split: squares[split] for split in ("train", "val")}
 
 
 def _with_boxes(cells: Iterable[Cell], boxes: dict[str, Box], data: Path) -> list[Cell]:
