@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from hematovision.cells import Box, CellType, Decision, Doubt, RgbImage
 from hematovision.errors import ModelDamagedError, ModelMissingError
-from hematovision.vision.bundle import read_bundle
+from hematovision.vision.bundle import read_bundle, sha256_of
+from hematovision.vision.knowing import Knower
 from hematovision.vision.reader import BATCH, PhotoReader, load_reader
 from hematovision.vision.runtime import Network
 
@@ -172,20 +173,39 @@ def test_explaining_changes_nothing_else(whole: PhotoReader) -> None:
     assert asked == list(whole.read(photo))
 
 
-def test_score_of_the_known_is_passed_on_and_refuses(whole_folder: Path) -> None:
-    bundle = replace(read_bundle(whole_folder), known_threshold=0.5)
-    networks = {
-        name: Network(whole_folder / f"{file}.onnx")
-        for name, file in (("locator", "locator"), ("classifier", "blood_cell"))
-    }
-    reader = PhotoReader(
-        bundle, **networks, knower=lambda logits, features: np.array([0.9, 0.1])[: len(logits)]
-    )
-    near, far = reader.read(spotted((128, 64, BLUE), (32, 160, GREEN)))
-    assert (near.known, near.decision, near.doubts) == (0.9, Decision.NAMED, ())
-    assert (far.known, far.decision) == (0.1, Decision.UNIDENTIFIED)
+def write_knower(folder: Path, *, features: int = 3) -> None:
+    """Add a knower that has learnt cells as green as blue ones are, and its threshold."""
+    Knower(
+        named=np.array([kind is not CellType.OTHER for kind in read_bundle(folder).classes]),
+        middle=np.full(features, 187.5),
+        axes=np.eye(features, 1, k=-1),
+        centres=np.zeros((5, 1)),
+        weights=np.array([0.0, 0.0, -2.0, 0.0]),
+        bias=np.array(3.0),
+    ).save(folder / "known.npz")
+    document = json.loads((folder / "bundle.json").read_text())
+    document["files"]["known.npz"] = sha256_of(folder / "known.npz")
+    document["known"] = {"threshold": 0.5}
+    (folder / "bundle.json").write_text(json.dumps(document))
+
+
+def test_cell_unlike_those_learnt_is_scored_low_and_refused(tmp_path: Path) -> None:
+    folder = write_whole_model(tmp_path / "model")
+    write_knower(folder)
+    near, far = load_reader(folder).read(spotted((128, 64, BLUE), (32, 160, GREEN)))
+    assert near.known > 0.5 > far.known
+    assert (near.decision, near.doubts) == (Decision.NAMED, ())
+    assert (far.decision, far.cell_type) == (Decision.UNIDENTIFIED, None)
+    assert far.prediction_set == (CellType.EOSINOPHIL,)
     assert far.doubts == (Doubt.UNFAMILIAR,)
     assert far.morphology is None
+
+
+def test_knower_of_another_network_is_refused(tmp_path: Path) -> None:
+    folder = write_whole_model(tmp_path / "model")
+    write_knower(folder, features=4)
+    with pytest.raises(ModelDamagedError, match=r"known\.npz is of another network"):
+        load_reader(folder)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from hematovision.errors import ModelDamagedError
 from hematovision.vision.bundle import (
     BUNDLE_FILE,
     CLASSIFIER_FILE,
+    KNOWN_FILE,
     LOCATOR_FILE,
     Bundle,
     damaged_files,
@@ -19,6 +20,7 @@ from hematovision.vision.bundle import (
 )
 from hematovision.vision.classifying import crop_cells, read_cells, square_around
 from hematovision.vision.explaining import explain_cells
+from hematovision.vision.knowing import Knower, load_knower
 from hematovision.vision.locating import locate_cells
 from hematovision.vision.morphology import describe_cells
 from hematovision.vision.runtime import Network
@@ -29,16 +31,6 @@ BATCH = 32
 
 LOGITS, FEATURES, ACTIVATIONS, ATTRIBUTES = range(4)
 """The places of the classifier's outputs; a network may end after its features."""
-
-
-class Knower(Protocol):
-    """Scores how much cells resemble those that were learnt."""
-
-    def __call__(
-        self, logits: NDArray[np.float32], features: NDArray[np.float32]
-    ) -> NDArray[np.floating]:
-        """Give scores of 0-1, shape (N,), for logits (N, C) and features (N, D)."""
-        ...
 
 
 class Seen(NamedTuple):
@@ -156,27 +148,27 @@ def load_reader(folder: Path, *, threads: int = 0) -> PhotoReader:
     if damaged:
         raise ModelDamagedError(f"{folder}: {', '.join(damaged)} is not the file that was shipped.")
     classifier = Network(folder / CLASSIFIER_FILE, threads=threads)
-    _check_outputs(classifier, bundle)
+    knower = load_knower(folder / KNOWN_FILE) if KNOWN_FILE in bundle.files else None
+    _check_outputs(classifier, bundle, knower)
     locator = Network(folder / LOCATOR_FILE, threads=threads)
-    return PhotoReader(bundle, locator=locator, classifier=classifier)
+    return PhotoReader(bundle, locator=locator, classifier=classifier, knower=knower)
 
 
-def _check_outputs(classifier: Network, bundle: Bundle) -> None:
-    """Insist that network and bundle speak of the same types and attributes."""
+def _check_outputs(classifier: Network, bundle: Bundle, knower: Knower | None) -> None:
+    """Insist that the files of a folder speak of the same types, features and attributes."""
     blank = np.zeros((1, bundle.crop.size, bundle.crop.size, 3), np.uint8)
     outputs = classifier(blank)
-    types = outputs[LOGITS].shape[1]
-    if types != len(bundle.classes):
+    types, named = outputs[LOGITS].shape[1], len(bundle.classes)
+    if types != named:
         raise ModelDamagedError(
-            f"{bundle.folder}: the network knows {types} types, {BUNDLE_FILE} names "
-            f"{len(bundle.classes)}."
+            f"{bundle.folder}: the network knows {types} types, {BUNDLE_FILE} names {named}."
         )
-    if not bundle.morphology:
-        return
-    known = outputs[ATTRIBUTES].shape[1] if len(outputs) > ATTRIBUTES else 0
+    if knower and not knower.fits(outputs[LOGITS], outputs[FEATURES]):
+        raise ModelDamagedError(f"{bundle.folder}: {KNOWN_FILE} is of another network.")
+    values = outputs[ATTRIBUTES].shape[1] if len(outputs) > ATTRIBUTES else 0
     named = sum(map(len, bundle.morphology.values()))
-    if known != named:
+    if bundle.morphology and values != named:
         raise ModelDamagedError(
-            f"{bundle.folder}: the network knows {known} values of attributes, {BUNDLE_FILE} "
+            f"{bundle.folder}: the network knows {values} values of attributes, {BUNDLE_FILE} "
             f"names {named}."
         )
