@@ -20,8 +20,12 @@ if TYPE_CHECKING:
     from hematovision.learning.answers import Track
 
 CELLS = 200
-BLANKED = 0.2
+BLANKED = 0.1
 DRAWS = 2000
+RIVALS = ("random", "random_in_cell", "middle")
+"""What is blanked instead: smooth patches anywhere in the crop, inside the disc that the cell's box
+holds, and a disc in the middle, where every cell lies and a map that knows nothing would point."""
+
 CYTOPLASM, NUCLEUS = 128, 255
 """The values of JTSC's masks; zero is background."""
 
@@ -69,11 +73,9 @@ def every_type(cells: Sequence[Cell], number: int) -> list[Cell]:
 def delete_hottest(
     cells: Iterable[Cell], reader: PhotoReader, *, blanked: float = BLANKED, seed: int = 0
 ) -> dict[str, Any]:
-    """Blank the hottest places of each crop, and as many others, and see what the answer loses.
+    """Blank the hottest places of each crop, or as many of its `RIVALS`, and see the answer drop.
 
     The deletion test of Petsiuk, Das and Saenko (2018) at one size. What is blanked becomes glass.
-    The other places are drawn as smooth patches: anywhere in the crop, or, for a fairer rival,
-    inside the disc that the cell's box holds.
 
     Args:
         cells: Each in the middle of its picture.
@@ -82,8 +84,9 @@ def delete_hottest(
         seed: Of the patches.
 
     Returns:
-        Number of cells; mean drop of the answer's probability with 95 % limits by bootstrap; and
-        the share of cells that lose more by the hottest places than by the others.
+        Number of cells; by what was blanked, the mean drop of the answer's probability; and the
+        share of cells that lose more by the hottest places than by each rival. All with 95 % limits
+        by bootstrap.
     """
     generator = np.random.default_rng(seed)
     rows = []
@@ -93,17 +96,13 @@ def delete_hottest(
         masks = _places(heat, reader.bundle.crop.context, crop.shape[1], blanked, generator)
         after = softmax(reader.look(_blank(crop[0], masks)).logits)
         rows.append(before - after[:, reader.bundle.classes.index(heat.cell_type)])
-    drops = np.asarray(rows).reshape(-1, 3)
-    others = {"random": 1, "random_in_cell": 2}
+    hottest, *others = np.asarray(rows).reshape(-1, 1 + len(RIVALS)).T
+    rivals = dict(zip(RIVALS, others, strict=True))
     return {
-        "cells": len(drops),
+        "cells": len(hottest),
         "blanked": blanked,
-        "drop": {
-            name: _with_limits(drops[:, place]) for name, place in {"hottest": 0, **others}.items()
-        },
-        "hottest_loses_more": {
-            name: _with_limits(drops[:, 0] > drops[:, place]) for name, place in others.items()
-        },
+        "drop": {name: _with_limits(drop) for name, drop in {"hottest": hottest, **rivals}.items()},
+        "hottest_loses_more": {name: _with_limits(hottest > drop) for name, drop in rivals.items()},
     }
 
 
@@ -137,14 +136,14 @@ def _explain(reader: PhotoReader, crop: NDArray[np.uint8], box: Box) -> tuple[He
 def _places(
     heat: Heat, context: float, size: int, share: float, generator: np.random.Generator
 ) -> list[NDArray[np.bool_]]:
-    """Give the hottest share of a crop, a random one, and a random one inside the cell's disc."""
-    hot = spread(heat, heat.square, size)
+    """Mark a share of a crop: the hottest places, then each of the `RIVALS`."""
     rows, columns = np.ogrid[:size, :size]
     middle, radius = (size - 1) / 2, size / context / 2
-    disc = (rows - middle) ** 2 + (columns - middle) ** 2 <= radius**2
+    distance = (rows - middle) ** 2 + (columns - middle) ** 2
+    hot = spread(heat, heat.square, size)
     anywhere, inside = (_patches(heat, size, generator) for _ in range(2))
-    number = round(share * size * size)
-    return [_highest(map_, number) for map_ in (hot, anywhere, np.where(disc, inside, -1.0))]
+    ranked = (hot, anywhere, np.where(distance <= radius**2, inside, -1.0), -distance)
+    return [_highest(values, round(share * size * size)) for values in ranked]
 
 
 def _patches(heat: Heat, size: int, generator: np.random.Generator) -> NDArray[np.float32]:
