@@ -13,7 +13,7 @@ from hematovision.learning.datasets import DataMissingError, bccd_photos
 from hematovision.learning.evaluation import OtherModelError, evaluate
 from hematovision.learning.folds import run_folds
 from hematovision.learning.parts import PARTS, Bench, NotMeasuredError, Part
-from hematovision.learning.protocol import TITLES
+from hematovision.learning.protocol import COPIES_COUNT_SINGLY, TITLES
 from hematovision.vision.bundle import read_bundle
 from hematovision.vision.reader import PhotoReader
 
@@ -73,6 +73,15 @@ def test_whole_protocol_runs_over_all_sets(whole: tuple[Run, dict[str, Any]]) ->
     assert run.saved == ["official", "pbc", "jtsc", "locator"]
 
 
+def test_copies_of_unknown_photos_are_not_called_photos(tmp_path: Path) -> None:
+    data = write_sets(tmp_path)
+    folder = data / "kaggle/TEST"
+    (folder / "EOSINOPHIL/_0_1.jpeg").rename(folder / "EOSINOPHIL/_0_0.jpeg")
+    sets = Run(data)("official")["sets"]
+    assert "official_test_photos" not in sets
+    assert sets["official_test_images"]["note"] == COPIES_COUNT_SINGLY
+
+
 def test_report_has_every_key_of_the_contract(whole: tuple[Run, dict[str, Any]]) -> None:
     _, report = whole
     assert list(report) == [
@@ -83,7 +92,8 @@ def test_report_has_every_key_of_the_contract(whole: tuple[Run, dict[str, Any]])
     assert report["notice"] == NOTICE
     assert report["recipe_hash"] is report["known"] is report["leaky"] is None
     for name, one in report["sets"].items():
-        assert (one["title"], one["note"]) == TITLES[name]
+        assert one["title"] == TITLES[name][0]
+        assert one["note"] in {TITLES[name][1], COPIES_COUNT_SINGLY}
         assert list(one) == [
             *("title", "note", "types", "pictures", "right", "accuracy", "refusal_is_wrong"),
             *("refused", "balanced_accuracy", "macro_f1", "recall", "precision", "calibration"),

@@ -1,7 +1,7 @@
 """The parts of the protocol, and what each of them measures."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
@@ -21,6 +21,7 @@ from hematovision.learning.datasets import (
 from hematovision.learning.findings import score_locator
 from hematovision.learning.folds import read_folds, recipe_of
 from hematovision.learning.protocol import (
+    COPIES_COUNT_SINGLY,
     FOUR,
     TITLES,
     LabelledSet,
@@ -110,11 +111,11 @@ def _official(bench: Bench) -> dict[str, Any]:
         ),
     }
     copies = bench.answers(image, images)
+    answers = pool_copies(copies, [cell.group for cell in cells], FOUR)
+    if len(answers) == len(copies):
+        return scored | {image: _scored(replace(images, note=COPIES_COUNT_SINGLY), copies)}
     scored[image] = _scored(images, copies)
-    photos = [cell.group for cell in cells]
-    if len(set(photos)) < len(photos):
-        answers = pool_copies(copies, photos, FOUR)
-        scored[pooled] = _scored(named_set(pooled, FOUR, cells), answers)
+    scored[pooled] = _scored(named_set(pooled, FOUR, cells), answers)
     return scored
 
 

@@ -51,6 +51,11 @@ TITLES = {
     ),
 }
 
+COPIES_COUNT_SINGLY = (
+    "Turned, sheared and mirrored copies of the test photos (Kaggle TEST), each counted singly; "
+    "which photo a copy came from is not known, so the limits are too narrow."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class LabelledSet:
