@@ -249,3 +249,10 @@ def test_tables_fit_the_terminal(
     assert max(map(len, tables)) <= width
     assert all(line[-1] in "┓┃┩│┘" for line in tables)
     assert any("2,071 of 2,487" in line for line in tables)
+
+
+def test_report_is_written_as_a_page(run: Run, sets: Path, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    result = run("evaluate", "--data", sets, "--only", "jtsc", "--html", page)
+    assert result.exit_code == 0, result.output
+    assert "For research use only" in page.read_text(encoding="utf-8")

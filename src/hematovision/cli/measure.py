@@ -5,7 +5,6 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -145,11 +144,12 @@ def _check(options: Mapping[str, Any]) -> None:
 def _open_report() -> Any:
     """Open the room that writes the page, before anything is measured."""
     try:
-        return import_module("hematovision.learning.report").write_report
+        from hematovision.learning.report import write_report
     except ModuleNotFoundError as error:
         raise click.ClickException(
             f"The page needs {error.name}: pip install 'hematovision[train]'"
         ) from error
+    return write_report
 
 
 def _run(tools: Tools, options: Mapping[str, Any]) -> dict[str, Any]:

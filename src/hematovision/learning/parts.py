@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -170,9 +169,10 @@ def _morphology(bench: Bench) -> Any:
 
 def _robustness(bench: Bench) -> Any:
     """Spoil validation pictures: no official photo is scored again."""
-    robustness = import_module("hematovision.learning.robustness")
-    cells = robustness.robustness_cells([*bccd_cells(bench.photos), *pbc_cells(bench.data)])
-    return robustness.measure_robustness(bench.reader, cells, track=bench.track)
+    from hematovision.learning.robustness import measure_robustness, robustness_cells
+
+    cells = robustness_cells([*bccd_cells(bench.photos), *pbc_cells(bench.data)])
+    return measure_robustness(bench.reader, cells, track=bench.track)
 
 
 def _leaky(bench: Bench) -> Any:
