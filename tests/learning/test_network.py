@@ -6,14 +6,12 @@ import pytest
 from tests.conftest import SHARED, skip_or_fail
 
 from hematovision.learning.network import (
-    MixStyle,
     backbone_of,
     build_backbone,
     build_classifier,
     falling_adamw,
     freeze_backbone,
     unfreeze,
-    with_mixed_styles,
     with_views,
 )
 
@@ -88,33 +86,6 @@ def test_views_of_a_crop_are_averaged_before_the_head(classifier: keras.Model) -
         np.asarray(seen(crops)), np.asarray(seen(crops[:, ::-1, ::-1].copy())), atol=1e-5
     )
     assert backbone_of(network).output_shape == (None, 1, 1, 1280)
-
-
-def test_mixing_styles_changes_nothing_but_training(classifier: keras.Model) -> None:
-    learner = with_mixed_styles(classifier, after=("Conv1_relu", "block_1_project_BN"), seed=1)
-    pictures = noise(6)
-    said, expected = learner(pictures), classifier(pictures)
-    for name in ("predictions", "morphology"):
-        np.testing.assert_allclose(np.asarray(said[name]), np.asarray(expected[name]), atol=1e-5)
-    mixed = np.asarray(learner(pictures, training=True)["predictions"])
-    assert np.abs(mixed - np.asarray(said["predictions"])).max() > 1e-3
-    assert {w.path for w in learner.trainable_weights} == {
-        w.path for w in classifier.trainable_weights
-    }
-
-
-def test_mixed_styles_lie_between_those_of_the_batch() -> None:
-    layer = MixStyle(seed=3)
-    maps = np.random.default_rng(0).normal(size=(64, 5, 5, 3)).astype(np.float32)
-    maps[32:] += 10
-    mixed = np.asarray(layer(maps, training=True))
-    means = mixed.mean(axis=(1, 2))
-    assert means.min() > maps.mean(axis=(1, 2)).min() - 1e-3
-    assert means.max() < maps.mean(axis=(1, 2)).max() + 1e-3
-    assert 0.1 < (np.abs(mixed - maps).max(axis=(1, 2, 3)) > 1e-3).mean() < 0.9
-    np.testing.assert_array_equal(np.asarray(layer(maps)), maps)
-    again = MixStyle.from_config(layer.get_config())
-    np.testing.assert_allclose(np.asarray(again(maps, training=True)), mixed, atol=1e-5)
 
 
 def test_network_overfits_one_batch_and_leaves_normalisation_alone() -> None:

@@ -24,7 +24,7 @@ from hematovision.learning.export import (
 )
 from hematovision.learning.knowing import (
     Seen,
-    choose_known_threshold,
+    find_threshold,
     fit_knower,
     leave_one_type_out,
     see_crops,
@@ -177,11 +177,7 @@ def know(shop: Workshop, network: Network, lesson: Lesson) -> tuple[Knower, floa
         The score, and its threshold, chosen on PBC's `val` cells and on strangers of their own.
     """
     knower = fit_knower(_learnt(network, lesson), classes=CLASSES)
-    val = _validation(shop, network)
-    known, right = knower(val.logits, val.features), val.right(CLASSES)
-    strange = val.named(CLASSES) < 0
-    sources = [source for source, one in zip(val.sources, right, strict=True) if one]
-    return knower, choose_known_threshold(known[right], sources, known[strange])
+    return knower, find_threshold(knower, _validation(shop, network), CLASSES)
 
 
 def score_left_out(

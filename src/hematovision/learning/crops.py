@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from hematovision.cells import Box, CellType, RgbImage
 from hematovision.learning.augmentation import (
     blur_and_compress,
+    coarsen_and_stretch,
     cut_side,
     jitter_stain,
     turn,
@@ -232,11 +233,12 @@ class CellSamples(Samples):
     def _change(self, cell: int, generator: np.random.Generator) -> RgbImage:
         """Make a crop as another microscope might have shown it, then prepare it as the reader."""
         square, size = self._squares[cell], self._rule.size
-        crop = turn(square, generator, zoom=0.15, shift=0.04, side=size)
+        crop = turn(square, generator, zoom=0.22, shift=0.06, side=size)
         crop = jitter_stain(crop, generator, strength=1.0)
         if generator.random() < SHARE_CUT:
             crop = cut_side(crop, generator)
-        crop = even_stain(blur_and_compress(crop, generator), self._rule)
+        crop = coarsen_and_stretch(blur_and_compress(crop, generator), generator)
+        crop = even_stain(crop, self._rule)
         return jitter_stain(crop, generator, strength=0.3)
 
 

@@ -1,11 +1,9 @@
 """MobileNetV2 backbone, pooler, heads: the network that names cells, and its views."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import keras
 import numpy as np
-from keras import ops
 
 CLASSIFIER_SIZE = 160
 LAST_MAP = "out_relu"
@@ -134,69 +132,6 @@ def backbone_of(network: keras.Model) -> keras.Model:
     """
     backbone: keras.Model = network.get_layer("backbone").layer
     return backbone
-
-
-@keras.saving.register_keras_serializable("hematovision")
-class MixStyle(keras.layers.Layer):
-    """Give pictures, in training alone, a part of another picture's look.
-
-    Mean and spread of each feature over the picture carry stain, lamp and focus more than the
-    cell's type; they are mixed with those of another picture of the batch, for half of the
-    pictures (Zhou et al., Domain generalization with MixStyle, 2021).
-    """
-
-    def __init__(self, *, seed: int = 0, alpha: float = 0.2, **options: object) -> None:
-        """Take the source of chance, and how even mixtures are."""
-        super().__init__(**options)
-        self._alpha, self._seed = alpha, seed
-        self._generator = keras.random.SeedGenerator(seed)
-
-    def call(self, maps: keras.KerasTensor, *, training: bool = False) -> keras.KerasTensor:
-        """Mix maps of shape (N, height, width, D)."""
-        if not training:
-            return maps
-        number = ops.shape(maps)[0]
-        mean = ops.stop_gradient(ops.mean(maps, axis=(1, 2), keepdims=True))
-        spread = ops.sqrt(ops.var(maps, axis=(1, 2), keepdims=True) + 1e-6)
-        spread = ops.stop_gradient(spread)
-        other = keras.random.shuffle(ops.arange(number), seed=self._generator)
-        own = self._own_share(number)
-        mixed_mean = own * mean + (1 - own) * ops.take(mean, other, axis=0)
-        mixed_spread = own * spread + (1 - own) * ops.take(spread, other, axis=0)
-        return (maps - mean) / spread * mixed_spread + mixed_mean
-
-    def _own_share(self, number: keras.KerasTensor) -> keras.KerasTensor:
-        """Draw how much of its own look each picture keeps, a half at the least."""
-        shape = (number, 1, 1, 1)
-        one = keras.random.gamma(shape, self._alpha, seed=self._generator)
-        other = keras.random.gamma(shape, self._alpha, seed=self._generator)
-        share = one / (one + other + 1e-8)
-        share = ops.maximum(share, 1 - share)
-        mixes = ops.cast(keras.random.uniform(shape, seed=self._generator) < 0.5, share.dtype)
-        return 1 - mixes * (1 - share)
-
-    def get_config(self) -> dict[str, object]:
-        """Tell how to make the layer again."""
-        return {**super().get_config(), "seed": self._seed, "alpha": self._alpha}
-
-
-def with_mixed_styles(network: keras.Model, *, after: Sequence[str], seed: int) -> keras.Model:
-    """Give the same network, weights shared, that mixes styles while it learns.
-
-    Args:
-        network: From `build_classifier`.
-        after: Layers behind which styles are mixed, in their order.
-        seed: The source of chance.
-    """
-    pictures = keras.Input(network.inputs[0].shape[1:], name="pictures")
-    maps, begin = pictures, network.inputs[0]
-    for number, name in enumerate(after):
-        end = network.get_layer(name).output
-        maps = keras.Model(begin, end, name=f"part_{number}")(maps)
-        maps, begin = MixStyle(seed=seed + number, name=f"mix_{number}")(maps), end
-    rest = keras.Model(begin, network.output, name="rest")(maps)
-    outputs = {name: keras.layers.Identity(name=name)(output) for name, output in rest.items()}
-    return keras.Model(pictures, outputs, name="mixing")
 
 
 def freeze_backbone(network: keras.Model) -> None:

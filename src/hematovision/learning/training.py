@@ -24,7 +24,6 @@ from hematovision.learning.network import (
     falling_adamw,
     freeze_backbone,
     unfreeze,
-    with_mixed_styles,
 )
 from hematovision.vision.bundle import CropRule
 
@@ -54,7 +53,6 @@ class Recipe:
         context: See `CropRule`.
         label_smoothing: Share of each label spread over all types.
         words_weight: Weight of the loss of the morphological attributes.
-        mixed_after: Layers behind which the looks of pictures are mixed; see `MixStyle`.
     """
 
     seed: int = 7
@@ -67,14 +65,13 @@ class Recipe:
     trunk_rate: float = 3e-4
     fine_steps: int = 400
     fine_rate: float = 2e-4
-    frozen: str | None = None
+    frozen: str | None = "block_5_add"
     folds: int = 4
     batch: int = 32
     stain_strength: float = 0.7
     context: float = 1.35
     label_smoothing: float = 0.05
     words_weight: float = 0.5
-    mixed_after: tuple[str, ...] = ("block_1_project_BN", "block_3_project_BN")
 
     @property
     def sha256(self) -> str:
@@ -131,7 +128,7 @@ def open_work(folder: Path, recipe: Recipe, **origin: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     written = folder / "recipe.json"
     run = asdict(recipe) | origin
-    if written.is_file() and json.loads(written.read_text()) != json.loads(json.dumps(run)):
+    if written.is_file() and json.loads(written.read_text()) != run:
         raise RecipeMismatchError(
             f"{folder} holds a run of another recipe, other data or other weights; choose another "
             "--work, or delete it."
@@ -245,8 +242,7 @@ def _teach(
         network.load_weights(done)
         return
     smoothed = keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing)
-    learner = with_mixed_styles(network, after=recipe.mixed_after, seed=recipe.seed)
-    learner.compile(
+    network.compile(
         optimizer=falling_adamw(steps, rate),
         loss={"predictions": smoothed, "morphology": AttributeLoss(lesson.vocabulary)},
         loss_weights={"predictions": 1.0, "morphology": recipe.words_weight},
@@ -263,7 +259,7 @@ def _teach(
         seed=recipe.seed,
         workers=1,
     )
-    fit(learner, samples, name=name, steps=steps, work=work)
+    fit(network, samples, name=name, steps=steps, work=work)
     network.save_weights(done)
 
 

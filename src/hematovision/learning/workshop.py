@@ -262,16 +262,17 @@ def _strangers(
             stain_strength=0.0,
         )
         cut = {}
-        for number, split in enumerate(("train", "val")):
+        # The threshold is chosen on what the reader would take for cells, and on nothing else.
+        for number, (split, squares) in enumerate((("train", 1), ("val", 0))):
             seed = recipe.seed + number
             crops = [cell.path for cell in cells if cell.split == split]
             pictures = pictures_to_refuse(fields, crops, split=split, seed=seed)
             cut[split], _ = stranger_crops(
-                pictures, locator=locator, look=look, rule=wide, squares=1, seed=seed
+                pictures, locator=locator, look=look, rule=wide, squares=squares, seed=seed
             )
         np.savez_compressed(written, train=cut["train"], val=cut["val"])
-    with np.load(written) as squares:
-        return {split: squares[split] for split in ("train", "val")}
+    with np.load(written) as kept:
+        return {split: kept[split] for split in ("train", "val")}
 
 
 def _with_boxes(cells: Iterable[Cell], boxes: dict[str, Box], data: Path) -> list[Cell]:
