@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hematovision.config import Settings
+from hematovision.learning.network import backbone_of
 from hematovision.services.readings import read_image
 from hematovision.vision.bundle import CLASSIFIER_FILE, KERAS_FILE
 from hematovision.vision.reader import load_reader
@@ -91,6 +92,17 @@ def post(port: int, picture: bytes) -> bytes:
     return body
 
 
+def one_view(network: keras.Model) -> keras.Model:
+    """Give plain MobileNetV2 with the shipped weights: the baseline looks at a crop once."""
+    if "backbone" not in [layer.name for layer in network.layers]:
+        return network
+    pictures = keras.Input(network.inputs[0].shape[1:])
+    maps = backbone_of(network)(pictures)
+    pooled = keras.layers.GlobalAveragePooling2D()(maps)
+    logits = network.get_layer("logits")(pooled)
+    return keras.Model(pictures, keras.layers.Softmax()(logits))
+
+
 def measure(data: Path) -> dict[str, float]:
     """Run every part once, in one process and one server beside it."""
     photos = [path.read_bytes() for path in sorted((data / "bccd" / "photos").glob("*.jpg"))]
@@ -98,7 +110,7 @@ def measure(data: Path) -> dict[str, float]:
     reader = load_reader(folder)
     size = reader.bundle.crop.size
     crop = np.random.default_rng(0).integers(0, 255, (1, size, size, 3), dtype=np.uint8)
-    network = keras.models.load_model(folder / KERAS_FILE)
+    network = one_view(keras.models.load_model(folder / KERAS_FILE))
     classifier = Network(folder / CLASSIFIER_FILE)
     ready = crop.astype(np.float32)
     result = {
@@ -150,8 +162,8 @@ def main() -> None:
     result = measure(options.data)
     table = Table("what", "median", "to (a)", title="One run on this machine")
     rows = (
-        ("(a) Keras model.predict, one ready crop", "a_keras_predict_ms", "ms"),
-        ("(b) classifier, one ready crop", "b_classifier_ms", "ms"),
+        ("(a) Keras model.predict, one ready crop, one view", "a_keras_predict_ms", "ms"),
+        ("(b) classifier, one ready crop, all its views", "b_classifier_ms", "ms"),
         ("(c) pipeline, JPEG of 640x480 to readings", "c_pipeline_ms", "ms"),
         ("(d) POST /predict as JSON", "d_post_predict_ms", "ms"),
         (f"(e) pipeline over {PHOTOS} photos", "e_photos_a_second", "photos/s"),
