@@ -258,7 +258,7 @@ def _joined(parts: Sequence[HeldOut]) -> HeldOut:
 def _census(learnt: Sequence[Cell], held: Sequence[Cell]) -> dict[str, dict[str, int]]:
     """Count cells by use, source and published type."""
     counted: dict[str, dict[str, int]] = {}
-    for name, cells in (("learnt from", learnt), ("held out", held)):
+    for name, cells in (("train", learnt), ("val", held)):
         kinds = Counter(f"{cell.source} {cell.published_type}" for cell in cells)
         counted[name] = dict(sorted(kinds.items()))
     return counted

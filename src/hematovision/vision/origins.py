@@ -18,6 +18,7 @@ SOURCES = {
     "bccd": Source("BCCD", "photos of a smear, 640 x 480", "MIT"),
     "kaggle": Source("Blood Cell Images (Kaggle)", "turned and stretched copies of BCCD", "MIT"),
     "pbc": Source("PBC, Barcelona (Acevedo 2020)", "one cell a picture, CellaVision", "CC BY 4.0"),
+    "drawn": Source("Drawn here", "noise, debris, inverted photos, fields without cells", "-"),
     "txl-pbc": Source("TXL-PBC, photos of PBC", "photos with boxes", "MIT"),
     "txl-raabin": Source("TXL-PBC, photos of Raabin-WBC", "photos with boxes", "MIT"),
 }
