@@ -156,7 +156,7 @@ def train_locator(
     compile_locator(network, steps=recipe.locator_steps, rate=recipe.locator_rate)
     samples = LocatorSamples(
         [photo for photo in photos if photo.split == "train" and photo.white],
-        steps=STEPS_AN_EPOCH,
+        steps=min(STEPS_AN_EPOCH, recipe.locator_steps),
         batch=recipe.locator_batch,
         seed=recipe.seed,
         workers=1,
@@ -254,7 +254,7 @@ def _teach(
         words=lesson.words,
         classes=lesson.classes,
         rule=lesson.rule,
-        steps=STEPS_AN_EPOCH,
+        steps=min(STEPS_AN_EPOCH, steps),
         batch=recipe.batch,
         seed=recipe.seed,
         workers=1,
@@ -275,7 +275,7 @@ def fit(
 
     Args:
         network: Ends with the moving average of its weights.
-        samples: `STEPS_AN_EPOCH` batches an epoch.
+        samples: `STEPS_AN_EPOCH` batches an epoch, or fewer where there is but one.
         name: Of this stage; its history is `<name>.csv` in the work folder.
         steps: Batches altogether, rounded up to whole epochs.
         work: The work folder.
