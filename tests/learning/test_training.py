@@ -146,7 +146,14 @@ def lesson() -> Lesson:
 def test_classifier_begins_at_the_trunk_and_is_kept_in_the_work_folder(
     tmp_path: Path, lesson: Lesson
 ) -> None:
-    recipe = Recipe(head_steps=1, trunk_steps=1, fine_steps=1, batch=2, frozen="block_15_add")
+    recipe = Recipe(
+        stain_strengths=(0.0,),
+        head_steps=1,
+        trunk_steps=1,
+        fine_steps=1,
+        batch=2,
+        frozen="block_15_add",
+    )
     trunk = train_trunk(lesson, backbone_weights=None, work=tmp_path, recipe=recipe)
     assert (epochs_done(tmp_path / "head.csv"), epochs_done(tmp_path / "trunk.csv")) == (1, 1)
     begun = small_classifier()

@@ -181,8 +181,9 @@ def _channels(values: NDArray[np.float32]) -> Channels:
 class CellSamples(Samples):
     """Batches of crops, changed anew each time, the same for the same seed.
 
-    Every named type comes equally often, *other* in `SHARE_OF_OTHER`. The cells of a named type
-    come equally often from each set, those of *other* from each of its kinds.
+    Every named type comes equally often, *other* in `SHARE_OF_OTHER`. The sets of a type, and the
+    kinds of *other*, come as often as the square root of their cells says: few cells are seen more
+    often than their number would have it, and not so often that they are learnt by heart.
     """
 
     def __init__(
@@ -193,6 +194,7 @@ class CellSamples(Samples):
         words: NDArray[np.float32],
         classes: Sequence[CellType],
         rule: CropRule,
+        strengths: Sequence[float],
         **frame: int,
     ) -> None:
         """Sort the cells by type and origin.
@@ -203,10 +205,12 @@ class CellSamples(Samples):
             words: Theirs, from `attributes.attribute_targets`.
             classes: The order of the labels.
             rule: How a crop is made.
+            strengths: How far a crop's stain is moved; one is drawn for each crop.
             **frame: Of `Samples`.
         """
         super().__init__(**frame)
         self._squares, self._words, self._rule = squares, words, rule
+        self._rules = [replace(rule, stain_strength=strength) for strength in strengths]
         self._labels = np.eye(len(classes), dtype=np.float32)
         self._chances = _chances(classes)
         pools: list[dict[str, list[int]]] = [{} for _ in classes]
@@ -216,6 +220,8 @@ class CellSamples(Samples):
             origin = cell.published_type.removesuffix("s") if other else cell.source
             pools[classes.index(cell.cell_type)].setdefault(origin, []).append(i)
         self._pools = [list(pool.values()) for pool in pools]
+        roots = [np.sqrt([len(pool) for pool in some]) for some in self._pools]
+        self._shares = [root / root.sum() if len(root) else root for root in roots]
 
     def __getitem__(self, step: int) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float32]]]:
         """Give crops (N, size, size, 3), 0-255, labels (N, C), and words (N, M)."""
@@ -227,7 +233,7 @@ class CellSamples(Samples):
 
     def _draw(self, kind: int, generator: np.random.Generator) -> int:
         """Draw a cell of a type."""
-        pool = self._pools[kind][generator.integers(len(self._pools[kind]))]
+        pool = self._pools[kind][generator.choice(len(self._shares[kind]), p=self._shares[kind])]
         return pool[generator.integers(len(pool))]
 
     def _change(self, cell: int, generator: np.random.Generator) -> RgbImage:
@@ -238,7 +244,7 @@ class CellSamples(Samples):
         if generator.random() < SHARE_CUT:
             crop = cut_side(crop, generator)
         crop = coarsen_and_stretch(blur_and_compress(crop, generator), generator)
-        crop = even_stain(crop, self._rule)
+        crop = even_stain(crop, self._rules[generator.integers(len(self._rules))])
         return jitter_stain(crop, generator, strength=0.3)
 
 

@@ -49,7 +49,8 @@ class Recipe:
         folds: Classifiers taught beside the shipped one, each without a part of the BCCD photos;
             what they say of that part calibrates.
         batch: Cells a batch.
-        stain_strength: See `CropRule`.
+        stain_strength: See `CropRule`; that of serving.
+        stain_strengths: Those that crops are learnt with, one drawn for each.
         context: See `CropRule`.
         label_smoothing: Share of each label spread over all types.
         words_weight: Weight of the loss of the morphological attributes.
@@ -63,12 +64,13 @@ class Recipe:
     head_rate: float = 1e-3
     trunk_steps: int = 1000
     trunk_rate: float = 3e-4
-    fine_steps: int = 400
-    fine_rate: float = 2e-4
-    frozen: str | None = "block_5_add"
-    folds: int = 4
+    fine_steps: int = 500
+    fine_rate: float = 3e-4
+    frozen: str | None = None
+    folds: int = 3
     batch: int = 32
-    stain_strength: float = 0.7
+    stain_strength: float = 0.35
+    stain_strengths: tuple[float, ...] = (0.0, 0.35, 0.7)
     context: float = 1.35
     label_smoothing: float = 0.05
     words_weight: float = 0.5
@@ -128,7 +130,7 @@ def open_work(folder: Path, recipe: Recipe, **origin: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     written = folder / "recipe.json"
     run = asdict(recipe) | origin
-    if written.is_file() and json.loads(written.read_text()) != run:
+    if written.is_file() and json.loads(written.read_text()) != json.loads(json.dumps(run)):
         raise RecipeMismatchError(
             f"{folder} holds a run of another recipe, other data or other weights; choose another "
             "--work, or delete it."
@@ -254,6 +256,7 @@ def _teach(
         words=lesson.words,
         classes=lesson.classes,
         rule=lesson.rule,
+        strengths=recipe.stain_strengths,
         steps=min(STEPS_AN_EPOCH, steps),
         batch=recipe.batch,
         seed=recipe.seed,
