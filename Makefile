@@ -9,8 +9,11 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 DATA ?= ../shared/data
 BACKBONE ?= ../shared/weights/mobilenet_v2_1.0_imagenet_no_top.weights.h5
+MODEL := src/hematovision/models/blood_cell
+# A finished locator.onnx to take in the place of teaching one.
+LOCATOR ?=
 
-.PHONY: help run setup test lint bench train evaluate lock clean
+.PHONY: help run setup test lint bench train folds evaluate lock clean
 
 help: ## Say what each target does
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -34,11 +37,19 @@ bench: .venv/full ## Measure how fast photos are read
 	$(BIN)/python benchmarks/bench.py
 
 train: .venv/full ## Make the model folder from the pictures in DATA
-	$(BIN)/hematovision train --data $(DATA) --backbone-weights $(BACKBONE)
+	$(BIN)/hematovision train --data $(DATA) --backbone-weights $(BACKBONE) \
+	  $(if $(LOCATOR),--locator $(LOCATOR))
 
-evaluate: .venv/full ## Measure the model on the pictures in DATA
-	$(BIN)/hematovision evaluate --data $(DATA) \
-	  --output src/hematovision/models/blood_cell/evaluation.json
+folds: .venv/full ## Make the recipe's model without each fifth of BCCD, and score that
+	$(BIN)/hematovision folds --data $(DATA) --backbone-weights $(BACKBONE)
+
+evaluate: .venv/full ## Measure the model on the pictures in DATA; plots in runs/report.html
+	mkdir -p runs
+	$(BIN)/hematovision evaluate --data $(DATA) --backbone-weights $(BACKBONE) --leaky \
+	  --robustness $(if $(wildcard runs/folds),--folds runs/folds) \
+	  --run-log docs/official_runs.csv --html runs/report.html \
+	  --output $(MODEL)/evaluation.json
+	$(BIN)/hematovision model card --output $(MODEL)/card.md
 
 lock: ## Make constraints.txt again, with the newest versions
 	rm -rf build/lock && mkdir -p build
