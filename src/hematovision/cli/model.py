@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from hematovision.cli.adapt import adapt, adapt_trial
 from hematovision.cli.tools import Refusal, Tools
 from hematovision.errors import HematoVisionError
 from hematovision.vision.bundle import Bundle, damaged_files, read_bundle
@@ -13,7 +14,11 @@ from hematovision.vision.bundle import Bundle, damaged_files, read_bundle
 
 @click.group()
 def model() -> None:
-    """Look at the model that reads."""
+    """Look at the model that reads, or fit it to another microscope."""
+
+
+model.add_command(adapt)
+model.add_command(adapt_trial)
 
 
 @model.command()

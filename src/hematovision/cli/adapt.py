@@ -1,0 +1,138 @@
+"""`hematovision model adapt` and `adapt-trial`: a model for another microscope."""
+
+import json
+import logging
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hematovision.cli.photos import find_photos
+from hematovision.cli.tools import Refusal, Tools
+from hematovision.errors import HematoVisionError
+from hematovision.learning import LearningError
+
+NOTICE = "For research use only. Not for use in diagnostic procedures."
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+@click.command()
+@click.argument("photos", nargs=-1, required=True, type=click.Path(exists=True))
+@click.option(
+    "--cells",
+    type=FOLDER,
+    help="Labelled cells of the same microscope, at most 100: a folder of pictures a type.",
+)
+@click.option(
+    "--data",
+    type=FOLDER,
+    help="The folder of the published sets, on which the home score is checked.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="The model folder to make; it must not be there yet.",
+)
+@click.option("--name", help="Of the site, for the version.  [default: the name of --output]")
+@click.pass_context
+def adapt(
+    context: click.Context,
+    photos: Sequence[str],
+    cells: Path | None,
+    data: Path | None,
+    output: Path,
+    name: str | None,
+) -> None:
+    """Fit the model to another microscope from 50 or more of its photos.
+
+    PHOTOS are files or folders. The model that reads stays as it is; the new one is written only
+    if it is better.
+    """
+    try:
+        from hematovision.learning.adapting import adapt_site
+    except ModuleNotFoundError as error:
+        raise _needs_training(error) from error
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    paths = [Path(found) for found in find_photos(photos, recursive=True) if isinstance(found, str)]
+    try:
+        record = adapt_site(
+            context.ensure_object(Tools).settings.model_folder,
+            paths,
+            cells=cells,
+            data=data,
+            output=output,
+            name=name or output.name,
+            track=_track,
+        )
+    except HematoVisionError as error:
+        raise Refusal(error) from error
+    except LearningError as error:
+        raise click.ClickException(f"{type(error).__name__}: {error}") from error
+    for line in _summary(record):
+        click.echo(line)
+    click.echo(f"Wrote {output}. To read with it, set HEMATOVISION_MODEL_FOLDER={output}")
+    click.echo(NOTICE)
+
+
+@click.command("adapt-trial")
+@click.option("--data", type=FOLDER, required=True, help="The folder of the published sets.")
+@click.option("--draws", default=5, show_default=True, help="How often 100 cells are drawn.")
+@click.option("--seed", default=0, show_default=True, help="The source of chance.")
+@click.pass_context
+def adapt_trial(context: click.Context, data: Path, draws: int, seed: int) -> None:
+    """Measure the adapter on JTSC with models that are thrown away."""
+    try:
+        from hematovision.learning.site_trials import adapt_trials
+    except ModuleNotFoundError as error:
+        raise _needs_training(error) from error
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    folder = context.ensure_object(Tools).settings.model_folder
+    try:
+        report = adapt_trials(folder, data, draws=draws, seed=seed, track=_track)
+    except HematoVisionError as error:
+        raise Refusal(error) from error
+    except LearningError as error:
+        raise click.ClickException(f"{type(error).__name__}: {error}") from error
+    click.echo(json.dumps(report, indent=2))
+
+
+def _needs_training(error: ModuleNotFoundError) -> click.ClickException:
+    """Say how to install what is missing."""
+    return click.ClickException(f"Adapting needs {error.name}: pip install 'hematovision[train]'")
+
+
+def _track(items: Iterable[Any], what: str) -> Iterable[Any]:
+    """Show how far it is, on standard error."""
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(list(items), description=what, console=Console(stderr=True), transient=True)
+
+
+def _summary(record: dict[str, Any]) -> list[str]:
+    """Write before and after as lines."""
+    lines = [f"{record['photos']} photos, {record['cells']} cells"]
+    without, taught = record.get("without_labels"), record.get("with_labels")
+    if without:
+        before, after = without["before"], without["after"]
+        lines.append(
+            f"without labels: {'kept' if without['accepted'] else 'not kept'}; home score "
+            f"{_limits(before['home']['all'])} before, {_limits(after['home']['all'])} after; "
+            f"names that stay {_limits(before['agreement'])} before, "
+            f"{_limits(after['agreement'])} after"
+        )
+    if taught:
+        lines.append(
+            f"with {taught['labelled']} labelled cells, cross-validated: "
+            f"{_limits(taught['before']['right'])} right before, "
+            f"{_limits(taught['after']['right'])} after"
+        )
+    return lines
+
+
+def _limits(number: Sequence[float]) -> str:
+    """Write a share with its limits."""
+    value, low, high = number
+    return f"{value:.1%} ({low:.1%} to {high:.1%})"
