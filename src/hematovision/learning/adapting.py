@@ -18,7 +18,7 @@ from hematovision.errors import ModelMissingError
 from hematovision.learning import LearningError
 from hematovision.learning.calibration import fit_calibration
 from hematovision.learning.export import check_parity, export_classifier, write_bundle
-from hematovision.learning.normalising import align_normalisation
+from hematovision.learning.normalising import align_normalisation, normalising_part
 from hematovision.learning.refining import HeadChange, cross_validate, refine_head
 from hematovision.learning.sites import (
     Home,
@@ -39,11 +39,13 @@ from hematovision.learning.stability import (
 from hematovision.vision.bundle import (
     CLASSIFIER_FILE,
     KERAS_FILE,
+    KNOWN_FILE,
     LOCATOR_FILE,
     Bundle,
     read_bundle,
 )
 from hematovision.vision.classifying import softmax
+from hematovision.vision.knowing import load_knower
 from hematovision.vision.runtime import Network
 
 SHARES = (0.6, 0.3, 0.15, 0.08)
@@ -54,6 +56,7 @@ MOST_WATCHED = 160
 """Cells whose normalisation is measured, and those whose names are watched under changes."""
 
 HOME_MAY_FALL = 0.01
+BATCH = 32
 PARITY_CROPS = 32
 NOT_OF_A_SITE = {
     "crop",
@@ -114,9 +117,29 @@ def open_network(bundle: Bundle) -> keras.Model:
     return keras.models.load_model(path, compile=False)
 
 
+def in_one_view(network: keras.Model) -> keras.Model:
+    """Build the network that looks at a crop once: quicker, for comparing two networks.
+
+    Returns:
+        A model from (N, size, size, 3), 0-255, to probabilities (N, C), of the same layers and
+        with the same head.
+    """
+    part = normalising_part(network)
+    if part is network:
+        return network
+    head = network.get_layer("logits")
+    logits = keras.layers.Dense(head.units, activation="softmax", name="predictions")
+    pooled = keras.layers.GlobalAveragePooling2D(name="pooler")(part.output)
+    seen_once = keras.Model(part.inputs[0], logits(pooled))
+    logits.set_weights(head.get_weights())
+    return seen_once
+
+
 def probabilities_of(network: keras.Model, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Ask a network for probabilities, shape (N, C)."""
-    said: NDArray[np.float32] = network.predict(crops.astype(np.float32), batch_size=32, verbose=0)
+    said: NDArray[np.float32] = network.predict(
+        crops.astype(np.float32), batch_size=BATCH, verbose=0
+    )
     return said
 
 
@@ -162,6 +185,7 @@ class Watch:
 
     def _measure(self, network: keras.Model) -> dict[str, Any]:
         """Measure the score on home cells, and steadiness and shares on the site's."""
+        network = in_one_view(network)
         said = probabilities_of(network, self._home.held)
         right = said.argmax(axis=1) == self._home.held_labels
         sources = np.asarray(self._home.held_sources)
@@ -196,7 +220,7 @@ def adapt_without_labels(
     log.info("Measuring the model as it is")
     watch = Watch(network, bundle, site, home)
     cells = site.crops[:: max(1, -(-len(site.crops) // MOST_MOVED))]
-    mixture = type_mixture(probabilities_of(network, cells), bundle.classes)
+    mixture = type_mixture(probabilities_of(in_one_view(network), cells), bundle.classes)
     judgement = Judgement({}, ())
     for share in SHARES:
         log.info("Moving normalisation by %.0f %%", 100 * share)
@@ -282,12 +306,11 @@ def adapt_with_labels(
 def logits_and_features(
     network: keras.Model, crops: NDArray[np.uint8]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Ask the ONNX twin of a network, made for this, for logits (N, C) and features (N, D)."""
-    with tempfile.TemporaryDirectory() as beside:
-        export_classifier(network, Path(beside))
-        twin = Network(Path(beside) / CLASSIFIER_FILE)
-        parts = [twin(crops[start : start + 32])[:2] for start in range(0, len(crops), 32)]
-    logits, features = (np.concatenate(column) for column in zip(*parts, strict=True))
+    """Ask a network for logits (N, C) and the features (N, D) that its head sees."""
+    layers = [network.get_layer(name).output for name in ("logits", "pooler")]
+    logits, features = keras.Model(network.inputs[0], layers).predict(
+        crops.astype(np.float32), batch_size=BATCH, verbose=0
+    )
     return logits, features
 
 
@@ -424,6 +447,7 @@ def adapt_bundle(
     if labelled:
         log.info("Teaching the head by %d labelled cells", len(labelled[1]))
         record["with_labels"] = adapt_with_labels(adapted, *labelled, before=network).numbers
+    threshold = known_threshold(bundle, network, adapted, site, home) if home else None
     log.info("Writing the model")
     write_site_bundle(
         adapted,
@@ -432,8 +456,39 @@ def adapt_bundle(
         name=name,
         record=record,
         crops=site.crops,
+        threshold=threshold,
     )
     return record
+
+
+def known_threshold(
+    bundle: Bundle, before: keras.Model, after: keras.Model, site: Site, home: Home
+) -> float | None:
+    """Move the known-or-not threshold with the scores: as many cells are refused as at home.
+
+    Args:
+        bundle: The model that reads.
+        before: Its network.
+        after: The adapted one.
+        site: The cells of the new microscope.
+        home: Its validation cells of named types say how many are refused.
+
+    Returns:
+        The threshold, or None where the model has no such score.
+    """
+    if bundle.known_threshold is None:
+        return None
+    knower = load_knower(bundle.folder / KNOWN_FILE)
+    named = [i for i, kind in enumerate(bundle.classes) if kind is not CellType.OTHER]
+    own = home.held[np.isin(home.held_labels, named)]
+    own = own[:: max(1, -(-len(own) // MOST_WATCHED))]
+    refused = float((knower(*logits_and_features(before, own)) < bundle.known_threshold).mean())
+    foreign = site.crops[:: max(1, -(-len(site.crops) // MOST_WATCHED))]
+    logits, features = logits_and_features(after, foreign)
+    scores = knower(logits, features)[np.isin(logits.argmax(axis=1), named)]
+    if not len(scores):
+        return bundle.known_threshold
+    return float(np.clip(np.quantile(scores, refused), 0, 1))
 
 
 def copy_network(network: keras.Model) -> keras.Model:
@@ -461,6 +516,7 @@ def write_site_bundle(
     name: str,
     record: Mapping[str, Any],
     crops: NDArray[np.uint8],
+    threshold: float | None,
 ) -> None:
     """Write a model folder beside the one it comes from; whole, or not at all.
 
@@ -471,6 +527,7 @@ def write_site_bundle(
         name: Of the site.
         record: What was measured; kept in `site`.
         crops: Some cells, to compare the network with its ONNX twin on.
+        threshold: Of the known-or-not score; the old one stays where there is none.
 
     Raises:
         OutputExistsError: If the folder is there already.
@@ -480,10 +537,10 @@ def write_site_bundle(
     with tempfile.TemporaryDirectory(dir=output.parent) as beside:
         made = Path(beside) / "made"
         made.mkdir()
-        export_classifier(network, made)
         for file in base.files:
             if file not in {CLASSIFIER_FILE, KERAS_FILE}:
                 shutil.copyfile(base.folder / file, made / file)
+        export_classifier(network, made)
         difference = check_parity(made, crops[:PARITY_CROPS])
         document = {k: v for k, v in base.document.items() if k not in NOT_OF_A_SITE}
         number = (base.document.get("site") or {}).get("number", 0) + 1
@@ -492,6 +549,8 @@ def write_site_bundle(
             "site": {"base": base.identity.sha256, "name": name, "number": number, **record},
             "parity_largest_difference": difference,
         }
+        if threshold is not None:
+            document["known"] = {**document["known"], "threshold": threshold}
         write_bundle(made, crop=base.crop, locator=base.locator, **document)
         check_output(output)
         made.rename(output)

@@ -79,12 +79,14 @@ def align_normalisation(
     other than zero and one; the site's are moved to these moments, not to zero and one.
 
     Args:
-        network: A functional model; changed in place.
+        network: A functional model, or one that holds it, as in `network.with_views`; changed in
+            place.
         home: Cells like those that were learnt from, shape (N, size, size, 3), RGB, 0-255, their
             types mixed as the site's.
         site: Cells of the new microscope, the same shape.
         share: How far to move, 0 to 1.
     """
+    network = normalising_part(network)
     twin = keras.models.clone_model(network, clone_function=_aligning, recursive=True)
     pairs = list(zip(_leaves(network), _leaves(twin), strict=True))
     for old, new in pairs:
@@ -102,6 +104,15 @@ def align_normalisation(
         mean, variance = layer.aligned(layer.mean_sum / batches, layer.variance_sum / batches)
         old.moving_mean.assign(mean)
         old.moving_variance.assign(variance)
+
+
+def normalising_part(network: keras.Model) -> keras.Model:
+    """Give the model whose own layers normalise: the network, or what it wraps."""
+    for layer in network.layers:
+        inner = getattr(layer, "layer", None)
+        if isinstance(inner, keras.Model):
+            return inner
+    return network
 
 
 def _measure(twin: keras.Model, crops: NDArray[np.uint8]) -> int:

@@ -19,7 +19,7 @@ from hematovision.learning.adapting import (
 from hematovision.learning.calibration import fit_calibration
 from hematovision.learning.crops import locate_middle, plain_crops
 from hematovision.learning.datasets import jtsc_cells
-from hematovision.learning.evaluation import FOUR
+from hematovision.learning.protocol import FOUR
 from hematovision.learning.refining import cross_validate, refine_head
 from hematovision.learning.sites import MOST_LABELLED, Site, Track, read_home
 from hematovision.vision.bundle import LOCATOR_FILE, Bundle, read_bundle
