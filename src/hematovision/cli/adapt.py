@@ -2,14 +2,14 @@
 
 import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from hematovision.cli.photos import find_photos
-from hematovision.cli.tools import Refusal, Tools
+from hematovision.cli.tools import Refusal, Tools, track
 from hematovision.errors import HematoVisionError
 from hematovision.learning import LearningError
 
@@ -64,7 +64,7 @@ def adapt(
             data=data,
             output=output,
             name=name or output.name,
-            track=_track,
+            track=track,
         )
     except HematoVisionError as error:
         raise Refusal(error) from error
@@ -90,7 +90,7 @@ def adapt_trial(context: click.Context, data: Path, draws: int, seed: int) -> No
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     folder = context.ensure_object(Tools).settings.model_folder
     try:
-        report = adapt_trials(folder, data, draws=draws, seed=seed, track=_track)
+        report = adapt_trials(folder, data, draws=draws, seed=seed, track=track)
     except HematoVisionError as error:
         raise Refusal(error) from error
     except LearningError as error:
@@ -101,14 +101,6 @@ def adapt_trial(context: click.Context, data: Path, draws: int, seed: int) -> No
 def _needs_training(error: ModuleNotFoundError) -> click.ClickException:
     """Say how to install what is missing."""
     return click.ClickException(f"Adapting needs {error.name}: pip install 'hematovision[train]'")
-
-
-def _track(items: Iterable[Any], what: str) -> Iterable[Any]:
-    """Show how far it is, on standard error."""
-    from rich.console import Console
-    from rich.progress import track
-
-    return track(list(items), description=what, console=Console(stderr=True), transient=True)
 
 
 def _summary(record: dict[str, Any]) -> list[str]:
