@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from hematovision.cells import Box, CellType
 from hematovision.learning.crops import (
     MARGIN,
+    SHARE_OF_FEW,
     SHARE_OF_OTHER,
     CellSamples,
     as_located,
@@ -161,6 +162,7 @@ def samples(squares: NDArray[np.uint8], *, seed: int = 1, batch: int = 16) -> Ce
         classes=(DARK, PALE),
         rule=RULE,
         strengths=(0.0, 0.7),
+        coarse=True,
         steps=4,
         batch=batch,
         seed=seed,
@@ -189,7 +191,7 @@ def test_labels_stay_with_their_cells_and_types_are_drawn_equally_often(
     assert pale.mean() == pytest.approx(0.5, abs=0.08)
 
 
-def test_few_cells_are_drawn_more_often_than_their_number_says(
+def test_few_cells_of_photos_are_drawn_more_often_than_their_number_says(
     squares: NDArray[np.uint8],
 ) -> None:
     cells = [cell(Path("cell.png"), DARK, source="bccd")]
@@ -201,11 +203,12 @@ def test_few_cells_are_drawn_more_often_than_their_number_says(
         classes=(DARK,),
         rule=RULE,
         strengths=(0.0, 0.7),
+        coarse=True,
         steps=1,
         batch=400,
         seed=1,
     )[0][1]["morphology"].mean(axis=0)
-    assert drawn[0] == pytest.approx(0.25, abs=0.08)
+    assert drawn[0] == pytest.approx(SHARE_OF_FEW, abs=0.08)
 
 
 def test_other_cells_are_drawn_less_often(squares: NDArray[np.uint8]) -> None:
@@ -217,6 +220,7 @@ def test_other_cells_are_drawn_less_often(squares: NDArray[np.uint8]) -> None:
         classes=(DARK, PALE, CellType.OTHER),
         rule=RULE,
         strengths=(0.0, 0.7),
+        coarse=True,
         steps=1,
         batch=400,
         seed=1,

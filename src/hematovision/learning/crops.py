@@ -30,6 +30,7 @@ MARGIN = 1.5
 MIDDLE_BOX = 0.4
 SHARE_CUT = 0.15
 SHARE_OF_OTHER = 0.15
+SHARE_OF_FEW = 0.65
 
 
 def locate_middle(cells: Sequence[Cell], *, locator: Locator, rule: LocatorRule) -> list[Cell]:
@@ -181,9 +182,8 @@ def _channels(values: NDArray[np.float32]) -> Channels:
 class CellSamples(Samples):
     """Batches of crops, changed anew each time, the same for the same seed.
 
-    Every named type comes equally often, *other* in `SHARE_OF_OTHER`. The sets of a type, and the
-    kinds of *other*, come as often as the square root of their cells says: few cells are seen more
-    often than their number would have it, and not so often that they are learnt by heart.
+    Every named type comes equally often, and in `SHARE_OF_FEW` from the photos of BCCD where it is
+    found there; *other* comes in `SHARE_OF_OTHER`, each of its kinds equally often.
     """
 
     def __init__(
@@ -195,6 +195,7 @@ class CellSamples(Samples):
         classes: Sequence[CellType],
         rule: CropRule,
         strengths: Sequence[float],
+        coarse: bool,
         **frame: int,
     ) -> None:
         """Sort the cells by type and origin.
@@ -206,10 +207,12 @@ class CellSamples(Samples):
             classes: The order of the labels.
             rule: How a crop is made.
             strengths: How far a crop's stain is moved; one is drawn for each crop.
+            coarse: Whether crops are also coarsened and stretched, and moved more.
             **frame: Of `Samples`.
         """
         super().__init__(**frame)
         self._squares, self._words, self._rule = squares, words, rule
+        self._coarse = coarse
         self._rules = [replace(rule, stain_strength=strength) for strength in strengths]
         self._labels = np.eye(len(classes), dtype=np.float32)
         self._chances = _chances(classes)
@@ -220,8 +223,7 @@ class CellSamples(Samples):
             origin = cell.published_type.removesuffix("s") if other else cell.source
             pools[classes.index(cell.cell_type)].setdefault(origin, []).append(i)
         self._pools = [list(pool.values()) for pool in pools]
-        roots = [np.sqrt([len(pool) for pool in some]) for some in self._pools]
-        self._shares = [root / root.sum() if len(root) else root for root in roots]
+        self._shares = [_shares(list(pool)) for pool in pools]
 
     def __getitem__(self, step: int) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float32]]]:
         """Give crops (N, size, size, 3), 0-255, labels (N, C), and words (N, M)."""
@@ -239,13 +241,23 @@ class CellSamples(Samples):
     def _change(self, cell: int, generator: np.random.Generator) -> RgbImage:
         """Make a crop as another microscope might have shown it, then prepare it as the reader."""
         square, size = self._squares[cell], self._rule.size
-        crop = turn(square, generator, zoom=0.22, shift=0.06, side=size)
+        zoom, shift = (0.22, 0.06) if self._coarse else (0.15, 0.04)
+        crop = turn(square, generator, zoom=zoom, shift=shift, side=size)
         crop = jitter_stain(crop, generator, strength=1.0)
         if generator.random() < SHARE_CUT:
             crop = cut_side(crop, generator)
-        crop = coarsen_and_stretch(blur_and_compress(crop, generator), generator)
+        crop = blur_and_compress(crop, generator)
+        if self._coarse:
+            crop = coarsen_and_stretch(crop, generator)
         crop = even_stain(crop, self._rules[generator.integers(len(self._rules))])
         return jitter_stain(crop, generator, strength=0.3)
+
+
+def _shares(origins: Sequence[str]) -> NDArray[np.float64]:
+    """Say how often a cell of a type is drawn from each of its origins."""
+    few = [origin == "bccd" for origin in origins]
+    shares = np.where(few, SHARE_OF_FEW, 1 - SHARE_OF_FEW) if any(few) else np.ones(len(few))
+    return np.asarray(shares / shares.sum()) if len(origins) else shares
 
 
 def _chances(classes: Sequence[CellType]) -> NDArray[np.float64]:

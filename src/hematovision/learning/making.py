@@ -84,7 +84,6 @@ def make_model(
         held,
         made,
         fingerprint=learnt_from,
-        left_out=leave_types_out(shop, photos),
     )
     write_out_of_fold(told, data, work)
     plot_history(work)

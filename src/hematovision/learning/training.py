@@ -64,7 +64,7 @@ class Recipe:
     head_rate: float = 1e-3
     trunk_steps: int = 1000
     trunk_rate: float = 3e-4
-    fine_steps: int = 500
+    fine_steps: int = 900
     fine_rate: float = 3e-4
     frozen: str | None = None
     folds: int = 3
@@ -190,7 +190,16 @@ def train_trunk(
     )
     for name, prepare, steps, rate in stages:
         prepare(network)
-        _teach(network, lesson, name=name, steps=steps, rate=rate, work=work, recipe=recipe)
+        _teach(
+            network,
+            lesson,
+            name=name,
+            steps=steps,
+            rate=rate,
+            coarse=True,
+            work=work,
+            recipe=recipe,
+        )
     return work / "trunk.weights.h5"
 
 
@@ -213,8 +222,16 @@ def train_classifier(
     network = _network(lesson, None)
     network.load_weights(trunk)
     unfreeze(network, above=recipe.frozen)
-    steps, rate = recipe.fine_steps, recipe.fine_rate
-    _teach(network, lesson, name=name, steps=steps, rate=rate, work=work, recipe=recipe)
+    _teach(
+        network,
+        lesson,
+        name=name,
+        steps=recipe.fine_steps,
+        rate=recipe.fine_rate,
+        coarse=False,
+        work=work,
+        recipe=recipe,
+    )
     return network
 
 
@@ -235,6 +252,7 @@ def _teach(
     name: str,
     steps: int,
     rate: float,
+    coarse: bool,
     work: Path,
     recipe: Recipe,
 ) -> None:
@@ -257,6 +275,7 @@ def _teach(
         classes=lesson.classes,
         rule=lesson.rule,
         strengths=recipe.stain_strengths,
+        coarse=coarse,
         steps=min(STEPS_AN_EPOCH, steps),
         batch=recipe.batch,
         seed=recipe.seed,
