@@ -81,7 +81,7 @@ def test_folds_are_made_without_their_photos(
     result = run(
         *("folds", "--data", sets, "--backbone-weights", weights),
         *("--work", work, "--train-work", trained),
-        tools=replace(tools, make_fold=make_fold),
+        tools=replace(tools, make_fold=make_fold, leave_types_out=lambda data, **options: {}),
     )
     assert result.exit_code == 0, result.output
     assert len(list(work.glob("fold-*.json"))) == len(made) == 5
@@ -97,7 +97,11 @@ def test_folds_are_made_without_their_photos(
 def test_folds_of_another_recipe_are_not_gone_on_with(
     run: Run, tools: Tools, sets: Path, tmp_path: Path, trained: Path
 ) -> None:
-    tools = replace(tools, make_fold=lambda data, photos, folder, **options: folder)
+    tools = replace(
+        tools,
+        make_fold=lambda data, photos, folder, **options: folder,
+        leave_types_out=lambda data, **options: {"platelet": {"cells": 1}},
+    )
     arguments = ("folds", "--data", sets, "--work", tmp_path / "folds", "--train-work")
     assert run(*arguments, trained, tools=tools).exit_code == 0
     unknown = run(*arguments, trained, "--seed", "8", tools=tools)

@@ -125,7 +125,10 @@ def folds(
     train_work: Path,
     seed: int,
 ) -> None:
-    """Make a model without each fifth of BCCD and let it read that; a stopped run goes on."""
+    """Make a model without each fifth of BCCD and let it read that; a stopped run goes on.
+
+    Then make three networks, each without one of the other cell types, and see how each is refused.
+    """
     tools = context.ensure_object(Tools)
     try:
         from hematovision.learning.training import Recipe
@@ -133,6 +136,7 @@ def folds(
         raise MissingExtra(error) from error
     from hematovision.learning.datasets import bccd_photos
     from hematovision.learning.folds import check_trained, run_folds
+    from hematovision.learning.left_out import keep_left_out
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     recipe = Recipe(seed=seed)
@@ -157,6 +161,13 @@ def folds(
             seed=seed,
             track=track,
             load=tools.load_reader,
+        )
+        keep_left_out(
+            work,
+            recipe.sha256,
+            lambda: tools.leave_types_out(
+                data, backbone_weights=backbone_weights, work=train_work, recipe=recipe
+            ),
         )
     except HematoVisionError as error:
         raise Refusal(error) from error

@@ -34,6 +34,13 @@ def _make_fold(data: Path, photos: Any, folder: Path, **options: Any) -> Path:
     return make_fold(data, photos, folder, **options)
 
 
+def _leave_types_out(data: Path, **options: Any) -> Any:
+    """Make real networks without a type of cells."""
+    from hematovision.learning.making import leave_types_out
+
+    return leave_types_out(data, **options)
+
+
 def _open_server(settings: Settings) -> Any:
     """Open the real server."""
     from hematovision.cli.serve import open_server
@@ -50,12 +57,14 @@ class Tools:
         load_reader: Turns the model folder into a reader.
         open_server: Makes a server that has its port and does not run yet.
         make_fold: Makes a model folder without the photos of a fold.
+        leave_types_out: Scores each type of *other* by networks that have not seen it.
     """
 
     settings: Settings = field(default_factory=Settings)
     load_reader: LoadReader = _load_reader
     open_server: Callable[[Settings], Any] = _open_server
     make_fold: Callable[..., Path] = _make_fold
+    leave_types_out: Callable[..., Any] = _leave_types_out
 
 
 class Refusal(click.ClickException):

@@ -107,7 +107,6 @@ def assemble(
     folder: Path,
     *,
     fingerprint: str,
-    left_out: Mapping[str, Any] | None = None,
 ) -> Told:
     """Calibrate a classifier on cells it has not learnt from, and write its model folder.
 
@@ -119,7 +118,6 @@ def assemble(
             are added here.
         folder: Where to write.
         fingerprint: Of the pictures that the model depends on.
-        left_out: What `score_left_out` says, by type.
 
     Returns:
         The held out cells, and what is said of them.
@@ -153,7 +151,7 @@ def assemble(
         version=VERSION,
         classes=CLASSES,
         prediction_set={"coverage": COVERAGE, "thresholds": thresholds},
-        known={"threshold": known, "left_out": dict(left_out or {})},
+        known={"threshold": known},
         morphology=shop.vocabulary,
         calibration_folded_into_head={"temperature": temperature, "bias": bias.tolist()},
         parity_largest_difference=difference,

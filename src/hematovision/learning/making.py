@@ -179,8 +179,22 @@ def hold_out(shop: Workshop, photos: Sequence[Photo], lesson: Lesson) -> list[He
     return held
 
 
-def leave_types_out(shop: Workshop, photos: Sequence[Photo]) -> dict[str, dict[str, object]]:
-    """Teach a classifier without each type of *other*, and see how well it refuses that type."""
+def leave_types_out(
+    data: Path, *, backbone_weights: str | Path, work: Path, recipe: Recipe
+) -> dict[str, dict[str, object]]:
+    """Teach a classifier without each type of *other*, and see how well it refuses that type.
+
+    Args:
+        data: The folder of the sets.
+        backbone_weights: `imagenet`, or the path of a `.weights.h5`.
+        work: Of a finished run of `make_model`.
+        recipe: Of that run.
+
+    Returns:
+        What `score_left_out` says, by type.
+    """
+    photos = [*bccd_photos(data, seed=recipe.seed), *txl_photos(data)]
+    shop = open_workshop(data, photos, backbone_weights=backbone_weights, work=work, recipe=recipe)
     scores = {}
     for kind in OTHER_TYPES:
         lesson = lesson_of(shop, photos, without=kind)

@@ -19,6 +19,7 @@ from hematovision.learning.datasets import (
 )
 from hematovision.learning.findings import score_locator
 from hematovision.learning.folds import read_folds, recipe_of
+from hematovision.learning.left_out import read_left_out
 from hematovision.learning.protocol import (
     COPIES_COUNT_SINGLY,
     FOUR,
@@ -152,7 +153,8 @@ def _inside(bench: Bench) -> PhotoReader:
 def _known(bench: Bench) -> Any:
     from hematovision.learning.refusals import score_known
 
-    return score_known(_inside(bench), bench.data, track=bench.track)
+    left_out = read_left_out(bench.folds, recipe_of(bench.reader)) if bench.folds else None
+    return score_known(_inside(bench), bench.data, track=bench.track, left_out=left_out)
 
 
 def _explanations(bench: Bench) -> Any:

@@ -11,7 +11,6 @@ from hematovision.cells import CellReader, CellType, Decision, Reading
 from hematovision.learning.datasets import bccd_photos, load_picture, pbc_cells, txl_photos
 from hematovision.learning.no_blood import pictures_to_score
 from hematovision.learning.strangers import Stranger
-from hematovision.vision.reader import PhotoReader
 
 OTHER_TYPES = ("erythroblast", "immature_granulocyte", "platelet")
 DRAWS = 2000
@@ -62,6 +61,7 @@ def score_known(
     *,
     track: Track,
     exclude_exposed: Mapping[str, CellReader] | None = None,
+    left_out: Mapping[str, Any] | None = None,
 ) -> dict[str, Any] | None:
     """Measure end to end how well what is not known is told from the five mature types.
 
@@ -70,12 +70,13 @@ def score_known(
         data: The folder of the sets.
         track: Shows how far it is.
         exclude_exposed: Readers that have never seen a type, by that type.
+        left_out: What such networks said before, by type.
 
     Returns:
         Scores of the other types of PBC and of pictures without blood against the mature cells of
         PBC's test split; None where the model has no score of known or not. `other_types` are
-        scored by networks that have not seen them where these are given for all, or the model
-        folder keeps their scores (`leave_one_type_out` says so); `seen_types` always by this one.
+        scored by networks that have not seen them where these, or their scores, are given for all
+        (`leave_one_type_out` says so); `seen_types` always by this one.
         `mature` says how many of the mature cells were named.
 
     Raises:
@@ -101,11 +102,11 @@ def score_known(
         )
         for kind, blind in (exclude_exposed or {}).items()
     }
-    left_out = excluded or _left_out(reader)
-    whole = set(left_out) == set(OTHER_TYPES)
+    blind_scores = excluded or left_out or {}
+    whole = set(blind_scores) == set(OTHER_TYPES)
     strangers = pictures_to_score([*bccd_photos(data), *txl_photos(data)], mature, seed=0)
     return {
-        "other_types": {kind: left_out[kind] for kind in OTHER_TYPES} if whole else seen,
+        "other_types": {kind: blind_scores[kind] for kind in OTHER_TYPES} if whole else seen,
         "leave_one_type_out": whole,
         "seen_types": seen,
         "not_blood": _score_strangers(reader, known, track(strangers, "known, no blood")),
@@ -119,14 +120,6 @@ def _says_known(reader: CellReader, paths: Iterable[Path]) -> bool:
         for reading in reader.read(load_picture(path)):
             return reading.known is not None
     return False
-
-
-def _left_out(reader: CellReader) -> Mapping[str, Any]:
-    """Look up what was measured, when the model was made, by networks without a type."""
-    if not isinstance(reader, PhotoReader):
-        return {}
-    left_out: Mapping[str, Any] = reader.bundle.document["known"].get("left_out", {})
-    return left_out
 
 
 def _read_cells(reader: CellReader, paths: Iterable[Path]) -> Refusals:
