@@ -330,8 +330,8 @@ def _curves(axes: Axes, columns: Mapping[str, Sequence[float]]) -> None:
         style = "--" if column.endswith("accuracy") else "-"
         label = column.replace("_", " ")
         axes.plot(range(1, len(values) + 1), values, style, marker=".", markersize=4, label=label)
-    axes.set_ylim(bottom=0)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set(xlim=(0.5, 0.5 + max(map(len, columns.values()))), ylim=(0, None))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.legend(fontsize=8)
 
 

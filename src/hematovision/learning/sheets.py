@@ -76,38 +76,39 @@ def draw_sheet(tiles: Sequence[Tile], path: Path) -> None:
         path: The picture to write; its suffix says the format.
     """
     if tiles:
-        _sheet_of(tiles, COLUMNS).save(path)
+        _sheet_of(tiles, COLUMNS, TILE).save(path)
 
 
-def sheet_jpeg(tiles: Sequence[Tile], *, columns: int = COLUMNS) -> bytes:
+def sheet_jpeg(tiles: Sequence[Tile], *, columns: int = COLUMNS, side: int = TILE) -> bytes:
     """Draw pictures in rows, each with its caption above, as the bytes of a small JPEG.
 
     Args:
         tiles: One or more, in the order of drawing.
         columns: Pictures in a row, at most.
+        side: Room for a picture, in pixels; none is made larger than it is.
     """
     buffer = io.BytesIO()
-    _sheet_of(tiles, min(columns, len(tiles))).save(buffer, "JPEG", quality=QUALITY)
+    _sheet_of(tiles, min(columns, len(tiles)), side).save(buffer, "JPEG", quality=QUALITY)
     return buffer.getvalue()
 
 
-def _sheet_of(tiles: Sequence[Tile], columns: int) -> Image.Image:
+def _sheet_of(tiles: Sequence[Tile], columns: int, side: int) -> Image.Image:
     """Draw a sheet; every row is as high as its highest picture."""
-    smalls = [_small(tile) for tile in tiles]
+    smalls = [_small(tile, side) for tile in tiles]
     rows = [smalls[start : start + columns] for start in range(0, len(smalls), columns)]
     heights = [CAPTION + max(small.height for small in row) for row in rows]
-    sheet = Image.new("RGB", (columns * TILE, sum(heights)), "white")
+    sheet = Image.new("RGB", (columns * side, sum(heights)), "white")
     pen = ImageDraw.Draw(sheet)
     for place, (tile, small) in enumerate(zip(tiles, smalls, strict=True)):
-        x, y = place % columns * TILE, sum(heights[: place // columns])
+        x, y = place % columns * side, sum(heights[: place // columns])
         sheet.paste(small, (x, y + CAPTION))
         pen.text((x + 2, y + 2), tile.caption, fill="black")
     return sheet
 
 
-def _small(tile: Tile) -> Image.Image:
+def _small(tile: Tile, side: int) -> Image.Image:
     small = Image.fromarray(tile.picture)
-    small.thumbnail((TILE - GAP, TILE))
+    small.thumbnail((side - GAP, side))
     return small
 
 
