@@ -19,7 +19,7 @@ BCCD = [
     ("00003", "LYMPHOCYTE", "test"),
     ("00004", "MONOCYTE", "train"),
     ("00005", "NEUTROPHIL, NEUTROPHIL", ""),
-    ("00006", "EOSINOPHIL", "test"),
+    ("00257", "EOSINOPHIL", "test"),
     ("00230", "NEUTROPHIL", "train"),
 ]
 TWIN, TWIN_OF = "00004", "00001"

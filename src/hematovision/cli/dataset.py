@@ -2,6 +2,7 @@
 
 import click
 
+from hematovision.cli.check import check, check_trial
 from hematovision.cli.labels import labels
 
 
@@ -10,4 +11,6 @@ def dataset() -> None:
     """Look at sets of pictures before learning from them."""
 
 
+dataset.add_command(check)
+dataset.add_command(check_trial)
 dataset.add_command(labels)

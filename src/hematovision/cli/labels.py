@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hematovision.learning.labels import Suspicion
 
 
-def _check_sheet(
+def check_sheet(
     context: click.Context, parameter: click.Parameter, sheet: Path | None
 ) -> Path | None:
     """Refuse at once what could not be written."""
@@ -43,7 +43,7 @@ def _check_sheet(
 @click.option(
     "--sheet",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    callback=_check_sheet,
+    callback=check_sheet,
     help="Also draw the pictures here, as PNG or JPEG.",
 )
 def labels(data: Path, work: Path, table: TextIO | None, sheet: Path | None) -> None:

@@ -47,7 +47,7 @@ def reading_rows(path: str, reading: PhotoReading) -> Iterator[Sequence[Value]]:
         (number, *_cell_values(cell)) for number, cell in enumerate(reading.cells, start=1)
     ] or [("",) * (len(COLUMNS) - len(behind) - 1)]
     for cell in cells:
-        yield tuple(_harmless(value) for value in (path, *cell, *behind))
+        yield tuple(harmless(value) for value in (path, *cell, *behind))
 
 
 def _cell_values(cell: Reading) -> tuple[Value, ...]:
@@ -66,7 +66,7 @@ def _cell_values(cell: Reading) -> tuple[Value, ...]:
     )
 
 
-def _harmless(value: Value) -> Value:
+def harmless(value: Value) -> Value:
     """Keep a spreadsheet from running a text as a formula: OWASP, CSV injection."""
     if isinstance(value, str) and value.startswith(FORMULA_STARTS):
         return "'" + value

@@ -12,7 +12,8 @@ import numpy as np
 
 from hematovision.cells import Box, CellType, RgbImage
 from hematovision.learning import LearningError
-from hematovision.learning.leaks import group_fields
+from hematovision.learning.fields import group_fields
+from hematovision.learning.groups import group_pairs
 from hematovision.vision.decoding import decode_image
 
 VAL_SHARE = 0.15
@@ -22,8 +23,22 @@ SAME_CELL = 0.5
 BCCD_TYPES = {
     name.upper(): CellType(name) for name in ("eosinophil", "lymphocyte", "monocyte", "neutrophil")
 }
-KNOWN_TWINS = {"00230", "00277", "00224", "00364", "00408"}
-"""BCCD train photos that show a cell of a test photo (../shared/data/README.md); none trains."""
+KNOWN_TWINS = (
+    *(("00257", "00230"), ("00204", "00277"), ("00264", "00224"), ("00264", "00225")),
+    *(("00409", "00364"), ("00365", "00408")),
+)
+"""BCCD photos of one field, a test photo and a train photo each: from ../shared/data/README.md, and
+by `hematovision dataset check`. Phase correlation finds most of them by itself."""
+
+PBC_TWINS = {
+    *("BA_314118", "BA_949913", "EO_558714", "ERB_174098", "LY_192261", "LY_661063", "LY_793239"),
+    *("MO_355224", "MO_864818"),
+}
+"""PBC pictures to learn from or to calibrate on that share cells with one of another split, by
+`hematovision dataset check`; none is used."""
+
+TXL_TWINS = {"raabin_204", "raabin_224"}
+"""txl test photos of fields that the locator has learnt from, found likewise; none is scored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +73,7 @@ class Cell:
     Attributes:
         path: The photo or crop that shows it.
         source: Name of the set.
-        split: `train`, `val` or `test`.
+        split: `train`, `val`, `test` or `unused`.
         cell_type: As published; types outside the five mature ones are `other`.
         published_type: The type's own name in its set.
         box: Where it lies; None where the picture is a crop around it.
@@ -106,23 +121,31 @@ def bccd_photos(data: Path, *, seed: int = 7) -> list[Photo]:
     boxes = _boxes(_rows(folder / "boxes.csv"), "photo")
     labels = _rows(folder / "labels.csv")
     paths = [folder / "photos" / row["photo"] for row in labels]
-    fields = group_fields(paths)
+    fields = _join_known(group_fields(paths), paths)
     tested = {f for f, row in zip(fields, labels, strict=True) if row["official_split"] == "test"}
     photos = []
     for row, path, field in zip(labels, paths, fields, strict=True):
         split = row["official_split"] or "unused"
-        twin = field in tested or path.stem.removeprefix("BloodImage_") in KNOWN_TWINS
         photos.append(
             Photo(
                 path=path,
                 source="bccd",
-                split="unused" if split == "train" and twin else split,
+                split="unused" if split == "train" and field in tested else split,
                 label=BCCD_TYPES.get(row["label_as_published"]),
                 group=f"bccd-{paths[field].stem}",
                 **boxes[path.name],
             )
         )
     return _draw_val(photos, seed)
+
+
+def _join_known(fields: Sequence[int], paths: Sequence[Path]) -> list[int]:
+    """Join the fields of photos that are known to show the same."""
+    places = {path.stem.removeprefix("BloodImage_"): place for place, path in enumerate(paths)}
+    known = [
+        (places[one], places[other]) for one, other in KNOWN_TWINS if {one, other} <= {*places}
+    ]
+    return group_pairs(len(paths), [*enumerate(fields), *known])
 
 
 def _draw_val(photos: Sequence[Photo], seed: int) -> list[Photo]:
@@ -176,7 +199,7 @@ def draw_folds(photos: Sequence[Photo], number: int, *, seed: int) -> dict[str, 
 def txl_photos(data: Path) -> list[Photo]:
     """List the photos of txl, from two microscopes; boxes of every kind, no names.
 
-    Every eighth photo of its train part is `val`.
+    Every eighth photo of its train part is `val`; `TXL_TWINS` are `unused`.
 
     Raises:
         DataMissingError: If the set is not there.
@@ -186,6 +209,7 @@ def txl_photos(data: Path) -> list[Photo]:
     splits = {row["image"]: row["split"] for row in rows}
     train = sorted(image for image, split in splits.items() if split == "train")
     splits |= dict.fromkeys(train[::8], "val")
+    splits |= {image: "unused" for image in splits if Path(image).stem in TXL_TWINS}
     return [
         Photo(
             path=data / "txl" / "images" / image,
@@ -216,7 +240,7 @@ def bccd_cells(photos: Iterable[Photo]) -> list[Cell]:
 
 
 def pbc_cells(data: Path) -> list[Cell]:
-    """List the cells of PBC, one in the middle of each picture.
+    """List the cells of PBC, one in the middle of each picture; `PBC_TWINS` are `unused`.
 
     Raises:
         DataMissingError: If the set is not there.
@@ -226,7 +250,7 @@ def pbc_cells(data: Path) -> list[Cell]:
         Cell(
             path=data / "pbc" / row["image"],
             source="pbc",
-            split=row["split"],
+            split="unused" if Path(row["image"]).stem in PBC_TWINS else row["split"],
             cell_type=CellType(row["cell_type"]) if row["cell_type"] in types else CellType.OTHER,
             published_type=row["cell_type"],
             box=None,

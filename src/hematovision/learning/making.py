@@ -13,6 +13,7 @@ from hematovision.learning.assembling import (
 )
 from hematovision.learning.crops import red_and_platelet_cells
 from hematovision.learning.datasets import (
+    Cell,
     Photo,
     bccd_photos,
     draw_folds,
@@ -21,6 +22,7 @@ from hematovision.learning.datasets import (
     txl_photos,
 )
 from hematovision.learning.export import ship
+from hematovision.learning.leaks import refuse_leaks
 from hematovision.learning.network import with_views
 from hematovision.learning.plots import plot_history
 from hematovision.learning.refusals import OTHER_TYPES
@@ -61,6 +63,7 @@ def make_model(
     """
     log.info("Looking for photos that show one field")
     photos = [*bccd_photos(data, seed=recipe.seed), *txl_photos(data)]
+    refuse_leaks(_parts(data, photos))
     learnt_from = fingerprint(_used(data, photos), data)
     origin = {"data": learnt_from, "backbone_weights": _origin(backbone_weights)}
     open_work(work, recipe, **origin, locator=sha256_of(locator) if locator else "taught")
@@ -204,6 +207,18 @@ def leave_types_out(
         scores[kind] = score_left_out(shop, network, lesson, kind)
         log.info("Without %s: %s", kind, scores[kind])
     return scores
+
+
+def _parts(data: Path, photos: Sequence[Photo]) -> dict[str, list[Path]]:
+    """List the pictures that are learnt from, that calibrate, and that judge."""
+    parts: dict[str, list[Path]] = {"learnt": [], "calibrating": [], "scored": []}
+    everything: list[Photo | Cell] = [*photos, *pbc_cells(data)]
+    for one in everything:
+        learnt = one.split == "train" or (one.source == "bccd" and one.split in LEARNT)
+        part = "learnt" if learnt else {"val": "calibrating", "test": "scored"}.get(one.split)
+        if part:
+            parts[part].append(one.path)
+    return parts
 
 
 def _used(data: Path, photos: Sequence[Photo]) -> list[Path]:
