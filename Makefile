@@ -10,6 +10,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 DATA ?= ../shared/data
 BACKBONE ?= ../shared/weights/mobilenet_v2_1.0_imagenet_no_top.weights.h5
 MODEL := src/hematovision/models/blood_cell
+# TensorFlow returns memory to the system at every step; this allocator keeps it.
+ALLOCATOR := $(firstword $(wildcard /usr/lib/*/libtcmalloc_minimal.so.4))
+LEARN := $(if $(ALLOCATOR),LD_PRELOAD=$(ALLOCATOR) TCMALLOC_RELEASE_RATE=0) $(BIN)/hematovision
 # A finished locator.onnx to take in the place of teaching one.
 LOCATOR ?=
 
@@ -37,11 +40,11 @@ bench: .venv/full ## Measure how fast photos are read
 	$(BIN)/python benchmarks/bench.py
 
 train: .venv/full ## Make the model folder from the pictures in DATA
-	$(BIN)/hematovision train --data $(DATA) --backbone-weights $(BACKBONE) \
+	$(LEARN) train --data $(DATA) --backbone-weights $(BACKBONE) \
 	  $(if $(LOCATOR),--locator $(LOCATOR))
 
 folds: .venv/full ## Make the recipe's model without each fifth of BCCD, and score that
-	$(BIN)/hematovision folds --data $(DATA) --backbone-weights $(BACKBONE)
+	$(LEARN) folds --data $(DATA) --backbone-weights $(BACKBONE)
 
 evaluate: .venv/full ## Measure the model on the pictures in DATA; plots in runs/report.html
 	mkdir -p runs

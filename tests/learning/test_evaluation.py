@@ -1,10 +1,12 @@
 import json
+import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image, ImageOps
 from tests.conftest import StubReader
 from tests.vision.model_folder import bundle_document, write_model_folder
 
@@ -60,7 +62,7 @@ def test_whole_protocol_runs_over_all_sets(whole: tuple[Run, dict[str, Any]]) ->
     run, report = whole
     assert {name: (one["right"], one["pictures"]) for name, one in report["sets"].items()} == {
         "official_photos": (1, 3),
-        "official_photos_without_shared": (0, 2),
+        "official_photos_without_shared": (0, 1),
         "official_test_images": (1, 2),
         "pbc_test": (0, 2),
         "jtsc": (0, 1),
@@ -80,6 +82,20 @@ def test_copies_of_unknown_photos_are_not_called_photos(tmp_path: Path) -> None:
     sets = Run(data)("official")["sets"]
     assert "official_test_photos" not in sets
     assert sets["official_test_images"]["note"] == COPIES_COUNT_SINGLY
+
+
+def test_copies_are_pooled_by_the_photo_that_is_found_in_them(tmp_path: Path) -> None:
+    data = write_sets(tmp_path)
+    photo = Image.open(data / "bccd/photos/BloodImage_00001.jpg")
+    shutil.rmtree(data / "kaggle/TEST")
+    folder = data / "kaggle/TEST/NEUTROPHIL"
+    folder.mkdir(parents=True)
+    for number, look in enumerate((photo, ImageOps.mirror(photo), photo.rotate(8))):
+        look.save(folder / f"_{number}_7.jpeg", quality=95)
+    sets = Run(data)("official")["sets"]
+    assert sets["official_test_images"]["pictures"] == 3
+    assert sets["official_test_images"]["note"] == TITLES["official_test_images"][1]
+    assert sets["official_test_photos"]["pictures"] == 1
 
 
 def test_report_has_every_key_of_the_contract(whole: tuple[Run, dict[str, Any]]) -> None:

@@ -11,7 +11,9 @@ from hematovision.learning.landmarks import Landmarks, comparable, mirrored
 
 DEPTH = 64
 A_WORD = 400
-"""Landmarks that share one rough look, in the mean."""
+"""Landmarks that share one rough look, in the mean, until there are the most words."""
+
+MOST_WORDS = 2048
 
 SAMPLE = 60_000
 ROUNDS = 4
@@ -74,7 +76,9 @@ class _Press:
         self._middle = sample.mean(axis=0)
         around = sample - self._middle
         self._axes = np.linalg.eigh(around.T @ around)[1][:, ::-1][:, :DEPTH].astype(np.float32)
-        self.words = _rough_looks(around @ self._axes, max(1, len(looks) // A_WORD))
+        self.words = _rough_looks(
+            around @ self._axes, int(np.clip(len(looks) // A_WORD, 1, MOST_WORDS))
+        )
 
     def __call__(self, looks: NDArray[np.uint8]) -> Floats:
         """Give looks of shape (N, 128) as (N, DEPTH)."""

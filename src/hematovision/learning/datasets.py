@@ -284,7 +284,7 @@ def jtsc_cells(data: Path) -> list[Cell]:
 
 
 def kaggle_test_cells(data: Path) -> list[Cell]:
-    """List the augmented copies of TEST; which photo a copy came from is not known here.
+    """List the augmented copies of TEST, each its own group; `leaks.find_sources` tells the photo.
 
     Raises:
         DataMissingError: If the set is not there.

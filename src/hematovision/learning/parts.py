@@ -10,6 +10,7 @@ from hematovision.cells import CellReader
 from hematovision.learning import LearningError
 from hematovision.learning.answers import Answer, Remembering, Track, answer_cells, pool_copies
 from hematovision.learning.datasets import (
+    Cell,
     Photo,
     bccd_cells,
     bccd_photos,
@@ -101,7 +102,7 @@ def _scored(some: LabelledSet, answers: Sequence[Answer]) -> dict[str, Any]:
 
 def _official(bench: Bench) -> dict[str, Any]:
     """Measure the official test photos and their copies."""
-    cells = kaggle_test_cells(bench.data)
+    cells, sources = _trace(bench)
     photo, alone, image, pooled = list(TITLES)[:4]
     images = named_set(image, FOUR, cells)
     scored = {
@@ -111,12 +112,36 @@ def _official(bench: Bench) -> dict[str, Any]:
         ),
     }
     copies = bench.answers(image, images)
-    answers = pool_copies(copies, [cell.group for cell in cells], FOUR)
-    if len(answers) == len(copies):
-        return scored | {image: _scored(replace(images, note=COPIES_COUNT_SINGLY), copies)}
+    if None in sources:
+        images = replace(images, note=COPIES_COUNT_SINGLY)
     scored[image] = _scored(images, copies)
-    scored[pooled] = _scored(named_set(pooled, FOUR, cells), answers)
+    traced = [(copy, source) for copy, source in zip(copies, sources, strict=True) if source]
+    if traced:
+        known, names = zip(*traced, strict=True)
+        answers = pool_copies(known, names, FOUR)
+        scored[pooled] = _scored(named_set(pooled, FOUR, cells), answers)
     return scored
+
+
+def _trace(bench: Bench) -> tuple[list[Cell], list[str | None]]:
+    """List the copies of TEST in the groups of their photos, and the photos' names.
+
+    Without the extra [train] no photo is found, and every copy counts by itself.
+    """
+    cells = kaggle_test_cells(bench.data)
+    try:
+        from hematovision.learning.leaks import find_sources
+    except ModuleNotFoundError:
+        return cells, [None] * len(cells)
+    photos = bench.photos
+    found = find_sources(
+        [cell.path for cell in cells], [photo.path for photo in photos], track=bench.track
+    )
+    grouped = [
+        cell if place is None else replace(cell, group=photos[place].group)
+        for cell, place in zip(cells, found, strict=True)
+    ]
+    return grouped, [None if place is None else photos[place].path.stem for place in found]
 
 
 def _folds(bench: Bench) -> dict[str, Any]:

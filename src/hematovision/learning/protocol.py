@@ -11,9 +11,6 @@ from hematovision.learning.externals import read_folder_of_types
 MATURE = tuple(kind for kind in CellType if kind is not CellType.OTHER)
 FOUR = tuple(kind for kind in MATURE if kind is not CellType.BASOPHIL)
 
-SHARED_WITH_TRAIN = {"00257", "00204", "00264", "00409", "00365"}
-"""BCCD test photos that were seen by eye to show a cell of a train photo (docs/data.md)."""
-
 TITLES = {
     "official_photos": (
         "Official test photos",
@@ -53,7 +50,7 @@ TITLES = {
 
 COPIES_COUNT_SINGLY = (
     "Turned, sheared and mirrored copies of the test photos (Kaggle TEST), each counted singly; "
-    "which photo a copy came from is not known, so the limits are too narrow."
+    "of some the photo they came from is not known, so the limits are too narrow."
 )
 
 
@@ -105,13 +102,7 @@ def labelled_cells(photos: Iterable[Photo]) -> list[Cell]:
 def without_shared(photos: Sequence[Photo]) -> list[Photo]:
     """Leave out the test photos that show the same field as a photo outside the test part."""
     outside = {photo.group for photo in photos if photo.split != "test"}
-    return [
-        photo
-        for photo in photos
-        if photo.split == "test"
-        and photo.group not in outside
-        and photo.path.stem.removeprefix("BloodImage_") not in SHARED_WITH_TRAIN
-    ]
+    return [photo for photo in photos if photo.split == "test" and photo.group not in outside]
 
 
 def pbc_test(data: Path) -> LabelledSet:
