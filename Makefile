@@ -16,7 +16,7 @@ LEARN := $(if $(ALLOCATOR),LD_PRELOAD=$(ALLOCATOR) TCMALLOC_RELEASE_RATE=0) $(BI
 # A finished locator.onnx to take in the place of teaching one.
 LOCATOR ?=
 
-.PHONY: help run setup test lint bench train folds evaluate lock clean
+.PHONY: help run setup test lint bench train folds evaluate notebook lock clean
 
 help: ## Say what each target does
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -53,6 +53,10 @@ evaluate: .venv/full ## Measure the model on the pictures in DATA; plots in runs
 	  --run-log docs/official_runs.csv --html runs/report.html \
 	  --output $(MODEL)/evaluation.json
 	$(BIN)/hematovision model card --output $(MODEL)/card.md
+
+notebook: .venv/full ## Run notebooks/model.ipynb anew, on the pictures in DATA
+	HEMATOVISION_NOTEBOOK_DATA=$(DATA) HEMATOVISION_NOTEBOOK_WEIGHTS=$(BACKBONE) \
+	  $(BIN)/python notebooks/execute.py
 
 lock: ## Make constraints.txt again, with the newest versions
 	rm -rf build/lock && mkdir -p build

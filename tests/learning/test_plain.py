@@ -15,6 +15,7 @@ from hematovision.learning.plain import (
     describe,
     fit_plain,
     leaky_and_honest,
+    places_by_chance,
     share_right,
     split_by_chance,
     squeezed,
@@ -98,6 +99,13 @@ def test_split_by_chance_holds_out_a_fifth_and_loses_nothing() -> None:
     assert (len(learnt), len(held)) == (40, 10)
     both = np.concatenate([learnt.features, held.features])
     assert sorted(both.sum(axis=1)) == sorted(easy(50).features.sum(axis=1))
+
+
+def test_places_are_those_of_the_split_that_the_recipe_makes() -> None:
+    described = easy(50)
+    places = places_by_chance(50, seed=3)
+    for part, chosen in zip(split_by_chance(described, seed=3), places, strict=True):
+        np.testing.assert_array_equal(part.features, described.features[chosen])
 
 
 def test_head_learns_what_is_easy_the_same_each_time() -> None:

@@ -11,7 +11,7 @@ from hematovision.cells import CellType
 from hematovision.learning.datasets import Cell
 from hematovision.learning.locator import build_locator
 from hematovision.learning.network import falling_adamw
-from hematovision.learning.plots import plot_history
+from hematovision.learning.plots import draw_history, plot_history
 from hematovision.learning.training import (
     STEPS_AN_EPOCH,
     Lesson,
@@ -183,3 +183,12 @@ def test_histories_become_a_picture_also_when_only_one_is_there(tmp_path: Path) 
     (tmp_path / "head.csv").write_text("epoch,accuracy,loss\n0,0.5,0.7\n1,0.9,0.3\n")
     (tmp_path / "locator.csv").write_text("epoch,loss\n")
     assert plot_history(tmp_path).read_bytes().startswith(b"\x89PNG")
+
+
+def test_every_stage_with_a_history_has_a_panel_with_what_it_logged(tmp_path: Path) -> None:
+    (tmp_path / "trunk.csv").write_text("epoch,loss,predictions_accuracy,val_loss\n0,0.7,0.5,NA\n")
+    (tmp_path / "fine.csv").write_text("epoch,loss\n0,0.7\n1,0.3\n")
+    trunk, fine = draw_history(tmp_path).axes
+    assert [line.get_label() for line in trunk.lines] == ["loss", "predictions accuracy"]
+    assert list(fine.lines[0].get_ydata()) == [0.7, 0.3]
+    assert not draw_history(tmp_path / "nowhere").axes

@@ -179,9 +179,19 @@ def split_by_chance(described: Described, *, seed: int) -> tuple[Described, Desc
     Returns:
         What is learnt from, and what is held out.
     """
-    order = np.random.default_rng(seed).permutation(len(described))
-    held = round(HELD_SHARE * len(order))
-    return described.only(order[held:]), described.only(order[:held])
+    learnt, held = places_by_chance(len(described), seed=seed)
+    return described.only(learnt), described.only(held)
+
+
+def places_by_chance(number: int, *, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Say of so many pictures which are learnt from, and which fifth is held out.
+
+    Returns:
+        Their places in the list, each of shape (N,).
+    """
+    order = np.random.default_rng(seed).permutation(number)
+    held = round(HELD_SHARE * number)
+    return order[held:], order[:held]
 
 
 def fit_plain(

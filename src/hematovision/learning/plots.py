@@ -25,7 +25,23 @@ from hematovision.vision.scores import (
     plain_words,
 )
 
-STAGES = {"locator": "Locator", "head": "Classifier, head alone", "fine": "Classifier, all of it"}
+STAGES = {
+    "locator": "Locator",
+    "head": "Trunk, heads alone",
+    "trunk": "Trunk, all of it",
+    "fine": "Classifier",
+}
+HISTORIES = (
+    "loss",
+    "heat_loss",
+    "boxes_loss",
+    "predictions_loss",
+    "morphology_loss",
+    "accuracy",
+    "predictions_accuracy",
+)
+"""What is drawn of a history; networks with two outputs log each by its name."""
+
 INK, FAINT, LINE, BAND = "#171717", "#616161", "#dadada", "#d3d3d3"
 SIGNS = {
     str(CellType.NEUTROPHIL): ("#083278", "o"),
@@ -278,27 +294,45 @@ def _percent(axes: Axes) -> None:
 
 
 def plot_history(work: Path) -> Path:
-    """Draw the loss of every stage that a work folder has a history of.
-
-    Args:
-        work: Holds `locator.csv`, `head.csv`, `fine.csv`, or some of them.
+    """Draw the histories of a work folder as `draw_history` does.
 
     Returns:
         The picture, `history.png` in the work folder.
     """
-    figure = Figure(figsize=(10, 3.2), layout="constrained")
-    for number, (name, title) in enumerate(STAGES.items(), start=1):
-        axes = figure.add_subplot(1, len(STAGES), number, title=title, xlabel="epoch of 100 steps")
-        for column, values in _read(work / f"{name}.csv").items():
-            axes.plot(range(1, len(values) + 1), values, label=column.replace("_", " "))
-        axes.set_ylim(bottom=0)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.spines[["top", "right"]].set_visible(False)
-        if axes.lines:
-            axes.legend(frameon=False)
     path = work / "history.png"
-    figure.savefig(path, dpi=120)
+    draw_history(work).savefig(path, dpi=120)
     return path
+
+
+def draw_history(work: Path) -> Figure:
+    """Draw losses and accuracy of every stage that a work folder has a history of.
+
+    Args:
+        work: Holds `<stage>.csv` of the `STAGES`, or of some of them.
+
+    Returns:
+        A panel a stage; a figure without panels where there is no history.
+    """
+    histories = {name: _read(work / f"{name}.csv") for name in STAGES}
+    told = {name: columns for name, columns in histories.items() if columns}
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(3.4 * max(len(told), 1), 3.2), layout="constrained")
+        for number, (name, columns) in enumerate(told.items(), start=1):
+            axes = figure.add_subplot(1, len(told), number, xlabel="epoch of 100 steps")
+            axes.set_title(STAGES[name], fontsize=9, loc="left")
+            _curves(axes, columns)
+    return figure
+
+
+def _curves(axes: Axes, columns: Mapping[str, Sequence[float]]) -> None:
+    """Draw what one stage logged, an epoch a point."""
+    for column, values in columns.items():
+        style = "--" if column.endswith("accuracy") else "-"
+        label = column.replace("_", " ")
+        axes.plot(range(1, len(values) + 1), values, style, marker=".", markersize=4, label=label)
+    axes.set(xlim=(0.5, 0.5 + max(map(len, columns.values()))), ylim=(0, None))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.legend(fontsize=8)
 
 
 def _read(history: Path) -> dict[str, list[float]]:
@@ -307,5 +341,4 @@ def _read(history: Path) -> dict[str, list[float]]:
         return {}
     with history.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    wanted = ("loss", "heat_loss", "boxes_loss", "accuracy")
-    return {key: [float(row[key]) for row in rows] for key in wanted if rows and key in rows[0]}
+    return {key: [float(row[key]) for row in rows] for key in HISTORIES if rows and key in rows[0]}

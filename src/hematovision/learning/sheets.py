@@ -1,5 +1,6 @@
 """Sheets of small pictures: where the locator and the annotators disagree, and others."""
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,12 +9,14 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from hematovision.cells import RgbImage
+from hematovision.cells import Box, RgbImage
 from hematovision.learning.datasets import Photo, load_picture
 
 TILE = 220
 CAPTION = 16
+GAP = 4
 COLUMNS = 6
+QUALITY = 80
 OURS, THEIRS = (0, 130, 0), (190, 0, 0)
 
 
@@ -50,7 +53,17 @@ def draw_disagreements(photos: Sequence[Photo], scores: Mapping[str, Any], path:
     drawn = [photo for photo in photos if photo.path.name in ours]
     if not drawn:
         return 0
-    tiles = [Tile(p.path.name, _with_boxes(p, ours[p.path.name])) for p in drawn]
+    tiles = [
+        Tile(
+            photo.path.name,
+            with_boxes(
+                load_picture(photo.path),
+                theirs=photo.white,
+                ours=[Box(*sides) for sides in ours[photo.path.name]],
+            ),
+        )
+        for photo in drawn
+    ]
     draw_sheet(tiles, path)
     return len(drawn)
 
@@ -62,26 +75,57 @@ def draw_sheet(tiles: Sequence[Tile], path: Path) -> None:
         tiles: In the order of drawing.
         path: The picture to write; its suffix says the format.
     """
-    if not tiles:
-        return
-    rows = -(-len(tiles) // COLUMNS)
-    sheet = Image.new("RGB", (COLUMNS * TILE, rows * (TILE + CAPTION)), "white")
-    for place, tile in enumerate(tiles):
-        x, y = place % COLUMNS * TILE, place // COLUMNS * (TILE + CAPTION)
-        small = Image.fromarray(tile.picture)
-        small.thumbnail((TILE, TILE))
+    if tiles:
+        _sheet_of(tiles, COLUMNS, TILE).save(path)
+
+
+def sheet_jpeg(tiles: Sequence[Tile], *, columns: int = COLUMNS, side: int = TILE) -> bytes:
+    """Draw pictures in rows, each with its caption above, as the bytes of a small JPEG.
+
+    Args:
+        tiles: One or more, in the order of drawing.
+        columns: Pictures in a row, at most.
+        side: Room for a picture, in pixels; none is made larger than it is.
+    """
+    buffer = io.BytesIO()
+    _sheet_of(tiles, min(columns, len(tiles)), side).save(buffer, "JPEG", quality=QUALITY)
+    return buffer.getvalue()
+
+
+def _sheet_of(tiles: Sequence[Tile], columns: int, side: int) -> Image.Image:
+    """Draw a sheet; every row is as high as its highest picture."""
+    smalls = [_small(tile, side) for tile in tiles]
+    rows = [smalls[start : start + columns] for start in range(0, len(smalls), columns)]
+    heights = [CAPTION + max(small.height for small in row) for row in rows]
+    sheet = Image.new("RGB", (columns * side, sum(heights)), "white")
+    pen = ImageDraw.Draw(sheet)
+    for place, (tile, small) in enumerate(zip(tiles, smalls, strict=True)):
+        x, y = place % columns * side, sum(heights[: place // columns])
         sheet.paste(small, (x, y + CAPTION))
-        ImageDraw.Draw(sheet).text((x + 2, y + 2), tile.caption, fill="black")
-    sheet.save(path)
+        pen.text((x + 2, y + 2), tile.caption, fill="black")
+    return sheet
 
 
-def _with_boxes(photo: Photo, ours: Sequence[Sequence[int]]) -> RgbImage:
-    """Draw the boxes on one photo."""
-    picture = Image.fromarray(load_picture(photo.path))
-    pen = ImageDraw.Draw(picture)
-    thick = max(2, max(picture.size) // 130)
-    for box in photo.white:
-        pen.rectangle(box.as_list(), outline=THEIRS, width=thick)
-    for mine in ours:
-        pen.rectangle(list(mine), outline=OURS, width=thick)
-    return np.asarray(picture)
+def _small(tile: Tile, side: int) -> Image.Image:
+    small = Image.fromarray(tile.picture)
+    small.thumbnail((side - GAP, side))
+    return small
+
+
+def with_boxes(
+    picture: RgbImage, *, theirs: Sequence[Box] = (), ours: Sequence[Box] = ()
+) -> RgbImage:
+    """Draw boxes on a picture: the annotators' red, ours green.
+
+    Args:
+        picture: Shape (height, width, 3), RGB, uint8; not changed.
+        theirs: In pixels of the picture.
+        ours: The same.
+    """
+    drawn = Image.fromarray(picture)
+    pen = ImageDraw.Draw(drawn)
+    thick = max(2, max(drawn.size) // 130)
+    for boxes, colour in ((theirs, THEIRS), (ours, OURS)):
+        for box in boxes:
+            pen.rectangle(box.as_list(), outline=colour, width=thick)
+    return np.asarray(drawn)
