@@ -81,7 +81,9 @@ def covering(readings: list[Reading], box: Box) -> list[Reading]:
 def test_every_file_is_the_one_that_was_shipped(folder: Path) -> None:
     bundle = read_bundle(folder)
     assert damaged_files(bundle) == ()
-    assert set(bundle.files) == {"blood_cell.h5", "blood_cell.onnx", "locator.onnx"}
+    assert set(bundle.files) == {
+        *("blood_cell.h5", "blood_cell.onnx", "known.npz", "locator.onnx", "morphology.npz")
+    }
     assert set(bundle.classes) == set(CellType)
     assert len(bundle.classes) == 6
 
@@ -104,10 +106,10 @@ def test_h5_onnx_and_reader_give_one_answer(
     cut = np.concatenate(crops)
     by_onnx = softmax(Network(folder / "blood_cell.onnx")(cut)[0])
     network = keras.models.load_model(folder / "blood_cell.h5", compile=False)
-    by_keras = network.predict(cut.astype(np.float32), verbose=0)
+    by_keras = network.predict(cut.astype(np.float32), verbose=0)["predictions"]
     np.testing.assert_allclose(by_onnx, read, atol=1e-4)
     np.testing.assert_allclose(by_keras, read, atol=1e-4)
-    assert network.output_shape == (None, 6)
+    assert network.output_shape["predictions"] == (None, 6)
     with h5py.File(folder / "blood_cell.h5") as file:
         assert "optimizer_weights" not in file
 

@@ -143,6 +143,12 @@ def test_written_bundle_is_read_back(made: Path) -> None:
     assert damaged_files(bundle) == ()
 
 
+def test_attributes_keep_the_order_of_the_networks_outputs(made: Path) -> None:
+    words = {"size": ("big", "small"), "cytoplasm": ("blue", "pale")}
+    describe(made, morphology=words)
+    assert list(read_bundle(made).morphology.items()) == list(words.items())
+
+
 def test_same_model_is_described_in_the_same_bytes(made: Path) -> None:
     describe(made)
     first = (made / "bundle.json").read_bytes()

@@ -146,6 +146,8 @@ def check_parity(folder: Path, crops: NDArray[np.uint8]) -> float:
 def write_bundle(folder: Path, *, crop: CropRule, locator: LocatorRule, **document: Any) -> None:
     """Write `bundle.json` for the networks that lie in a folder.
 
+    Keys keep their order: that of the attributes is the order of the network's outputs.
+
     Args:
         folder: Holds the networks.
         crop: How cells are cut out.
@@ -159,8 +161,7 @@ def write_bundle(folder: Path, *, crop: CropRule, locator: LocatorRule, **docume
         "locator": asdict(locator),
         "files": {name: sha256_of(folder / name) for name in names},
     }
-    text = json.dumps(document, indent=2, sort_keys=True)
-    (folder / BUNDLE_FILE).write_text(text + "\n")
+    (folder / BUNDLE_FILE).write_text(json.dumps(document, indent=2) + "\n")
 
 
 def ship(made: Path, folder: Path) -> None:
