@@ -79,7 +79,7 @@ def test_blank_and_broken_files_are_compared_by_their_bytes(
         paths.append(tmp_path / name)
         paths[-1].write_bytes(b"no picture")
     assert [(twin.one, twin.other) for twin in find_twins(paths)] == [(0, 1), (3, 4)]
-    assert "broken.jpg is compared by its bytes alone" in caplog.text
+    assert "broken.jpg' is compared by its bytes alone" in caplog.text
 
 
 def test_copy_comes_from_the_photo_that_it_shows_most_of(tmp_path: Path) -> None:

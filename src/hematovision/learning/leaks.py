@@ -174,7 +174,7 @@ def _describe(path: Path) -> Landmarks:
     try:
         return find_landmarks(load_picture(path))
     except HematoVisionError as error:
-        log.warning("%s is compared by its bytes alone: %s", path, error.message)
+        log.warning("%r is compared by its bytes alone: %s", str(path), error.message)
         return NO_LANDMARKS
 
 
