@@ -106,10 +106,10 @@ def test_h5_onnx_and_reader_give_one_answer(
     cut = np.concatenate(crops)
     by_onnx = softmax(Network(folder / "blood_cell.onnx")(cut)[0])
     network = keras.models.load_model(folder / "blood_cell.h5", compile=False)
-    by_keras = network.predict(cut.astype(np.float32), verbose=0)["predictions"]
+    by_keras = network.predict(cut.astype(np.float32), verbose=0)
     np.testing.assert_allclose(by_onnx, read, atol=1e-4)
     np.testing.assert_allclose(by_keras, read, atol=1e-4)
-    assert network.output_shape["predictions"] == (None, 6)
+    assert network.output_shape == (None, 6)
     with h5py.File(folder / "blood_cell.h5") as file:
         assert "optimizer_weights" not in file
 

@@ -113,7 +113,7 @@ def test_every_set_and_every_miss_is_printed(
     assert result.exit_code == 0
     for name, right in {
         "official_photos": "1 of 3",
-        "official_photos_without_shared": "0 of 2",
+        "official_photos_without_shared": "0 of 1",
         "official_test_images": "1 of 2",
         "pbc_test": "0 of 2",
         "jtsc": "0 of 1",
