@@ -60,3 +60,19 @@ def test_trial_without_photos_is_refused(run: Run, tmp_path: Path) -> None:
     result = run("dataset", "check-trial", "--photos", tmp_path)
     assert result.exit_code == 1
     assert "There is no picture" in result.stderr
+
+
+@pytest.mark.parametrize("option", ["--csv", "--sheet"])
+def test_what_could_not_be_written_is_refused_at_once(
+    run: Run, tmp_path: Path, option: str
+) -> None:
+    result = run("dataset", "check", tmp_path, option, tmp_path / "none" / "out.png")
+    assert result.exit_code == 2
+    assert "none" in result.stderr
+
+
+def test_trial_names_what_cannot_be_decoded(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "broken.jpg").write_bytes(b"no picture")
+    result = run("dataset", "check-trial", "--photos", tmp_path)
+    assert result.exit_code == 1
+    assert "broken.jpg: The file is not a JPEG" in result.stderr

@@ -8,12 +8,11 @@ from tests.conftest import EmptyReader
 from hematovision.cells import Box, CellType
 from hematovision.learning.answers import (
     Answer,
-    PictureUnreadableError,
     Remembering,
     answer_cells,
     pool_copies,
 )
-from hematovision.learning.datasets import Cell, load_picture
+from hematovision.learning.datasets import Cell, PictureUnreadableError, load_picture
 from hematovision.learning.protocol import FOUR
 
 from .answers import answer

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hematovision.learning import untracked
 from hematovision.learning.copies import copy_photo, try_lens
-from hematovision.learning.leaks import untracked
 
 from .sets import field, save
 

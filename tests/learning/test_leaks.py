@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from hematovision.cells import RgbImage
+from hematovision.learning.copies import copy_photo
 from hematovision.learning.datasets import KNOWN_TWINS, kaggle_test_cells
 from hematovision.learning.leaks import (
     LeakError,
@@ -68,6 +69,14 @@ def test_twins_join_along_a_chain(tmp_path: Path) -> None:
     places = [wide[:, left : left + 640] for left in (800, 0, 400)]
     paths = write(tmp_path, *places, field(5, 640, 480))
     assert group_twins(4, find_twins(paths)) == [0, 0, 0, 3]
+
+
+def test_copies_of_one_photo_do_not_hide_the_field_beside_it(tmp_path: Path) -> None:
+    wide, chance = field(6, 1080, 480), np.random.default_rng(0)
+    paths = [tmp_path / f"{number:02}.jpg" for number in range(40)]
+    for number, path in enumerate(paths):
+        path.write_bytes(copy_photo(wide[:, :640] if number < 20 else wide[:, 440:], chance))
+    assert set(group_twins(40, find_twins(paths))) == {0}
 
 
 def test_blank_and_broken_files_are_compared_by_their_bytes(

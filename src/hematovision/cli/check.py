@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from hematovision.cli.labels import check_sheet
-from hematovision.cli.tools import track, visible
-from hematovision.learning import LearningError
+from hematovision.cli.tools import failures_in_words, track, visible
 
 if TYPE_CHECKING:
     from hematovision.learning.checks import Check
@@ -27,7 +26,7 @@ folder = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option(
     "--csv",
     "table",
-    type=click.File("w", lazy=True, encoding="utf-8"),
+    type=click.File("w", lazy=False, encoding="utf-8"),
     help="Write every picture with its group here, as CSV.",
 )
 @click.option(
@@ -48,7 +47,7 @@ def check(
     A split is a folder called train, test and the like, or each DIR where several are named.
     """
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    try:
+    with failures_in_words():
         from hematovision.learning import checks
 
         pictures = checks.list_pictures(folders, splits)
@@ -58,12 +57,6 @@ def check(
             checks.write_groups(found, table)
         if sheet:
             checks.draw_examples(found, sheet)
-    except ModuleNotFoundError as error:
-        raise click.ClickException(
-            f"This needs {error.name}: pip install 'hematovision[train]'"
-        ) from error
-    except LearningError as error:
-        raise click.ClickException(str(error)) from error
     _print(found, with_sources=bool(photos))
     if found.shared:
         raise click.ClickException("These splits leak: what is learnt from one shows in another.")
@@ -80,19 +73,13 @@ def check_trial(photos: Path, each: int, seed: int) -> None:
     import json
     from tempfile import TemporaryDirectory
 
-    try:
+    with failures_in_words():
         from hematovision.learning.checks import list_pictures
         from hematovision.learning.copies import try_lens
 
         paths = [one.path for one in list_pictures([photos])]
         with TemporaryDirectory() as copies:
             found = try_lens(paths, each, Path(copies), seed=seed, track=track)
-    except ModuleNotFoundError as error:
-        raise click.ClickException(
-            f"This needs {error.name}: pip install 'hematovision[train]'"
-        ) from error
-    except LearningError as error:
-        raise click.ClickException(str(error)) from error
     click.echo(json.dumps(found))
 
 

@@ -9,8 +9,7 @@ import click
 
 from hematovision.cells import CellType
 from hematovision.cli.learn import data_option
-from hematovision.errors import HematoVisionError
-from hematovision.learning import LearningError
+from hematovision.cli.tools import failures_in_words
 
 if TYPE_CHECKING:
     from hematovision.learning.labels import Suspicion
@@ -22,6 +21,8 @@ def check_sheet(
     """Refuse at once what could not be written."""
     if sheet and sheet.suffix.lower() not in {".png", ".jpg", ".jpeg"}:
         raise click.BadParameter(f"{sheet.name} must end in .png or .jpg.", context, parameter)
+    if sheet and not sheet.parent.is_dir():
+        raise click.BadParameter(f"there is no folder {sheet.parent}.", context, parameter)
     return sheet
 
 
@@ -51,26 +52,20 @@ def labels(data: Path, work: Path, table: TextIO | None, sheet: Path | None) -> 
 
     Nothing is changed: labels stay as published.
     """
-    from hematovision.learning.labels import (
-        draw_suspicions,
-        read_out_of_fold,
-        suspicious_labels,
-        write_table,
-    )
+    with failures_in_words():
+        from hematovision.learning.labels import (
+            draw_suspicions,
+            read_out_of_fold,
+            suspicious_labels,
+            write_table,
+        )
 
-    try:
         told = read_out_of_fold(work)
         suspicions = suspicious_labels(told)
         if table:
             write_table(suspicions, table)
         if sheet:
             draw_suspicions(suspicions, data, sheet)
-    except ModuleNotFoundError as error:
-        raise click.ClickException(
-            f"This needs {error.name}: pip install 'hematovision[train]'"
-        ) from error
-    except (HematoVisionError, LearningError) as error:
-        raise click.ClickException(str(error)) from error
     _print(suspicions, Counter(told.classes[label] for label in told.labels))
 
 

@@ -1,6 +1,7 @@
 """What the commands work with, and how they speak of paths and failures."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,6 +11,7 @@ import click
 from hematovision.cells import CellReader
 from hematovision.config import Settings
 from hematovision.errors import HematoVisionError
+from hematovision.learning import LearningError
 
 
 class LoadReader(Protocol):
@@ -73,6 +75,21 @@ class Refusal(click.ClickException):
     def __init__(self, error: HematoVisionError) -> None:
         """Take the words of the failure."""
         super().__init__(explained(error))
+
+
+@contextmanager
+def failures_in_words() -> Iterator[None]:
+    """End a command that learns with exit code 1 where something is missing or wrong."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise click.ClickException(
+            f"This needs {error.name}: pip install 'hematovision[train]'"
+        ) from error
+    except HematoVisionError as error:
+        raise Refusal(error) from error
+    except LearningError as error:
+        raise click.ClickException(str(error)) from error
 
 
 def explained(error: HematoVisionError) -> str:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hematovision.cells import CellType
 from hematovision.errors import ModelMissingError
-from hematovision.learning import LearningError
+from hematovision.learning import LearningError, Track
 from hematovision.learning.calibration import fit_calibration
 from hematovision.learning.export import check_parity, export_classifier, write_bundle
 from hematovision.learning.normalising import align_normalisation, normalising_part
@@ -23,7 +23,6 @@ from hematovision.learning.refining import HeadChange, cross_validate, refine_he
 from hematovision.learning.sites import (
     Home,
     Site,
-    Track,
     mixed_as,
     read_home,
     read_labelled,

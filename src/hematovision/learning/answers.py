@@ -2,23 +2,14 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from hematovision.cells import Box, CellReader, CellType, ModelIdentity, Reading, RgbImage
-from hematovision.errors import HematoVisionError
-from hematovision.learning import LearningError
-from hematovision.learning.datasets import SAME_CELL, Cell, load_picture
-
-Track = Callable[[Iterable[Any], str], Iterable[Any]]
-"""Wraps a list to show how far it is; the second argument says of what."""
-
-
-class PictureUnreadableError(LearningError):
-    """A picture of a set cannot be read; the message names it."""
+from hematovision.learning.datasets import SAME_CELL, Cell, load_named
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +119,7 @@ def answer_cells(
 
 def _read(cell: Cell, reader: CellReader) -> Reading | None:
     """Give the largest located cell of a picture; None where it is not the labelled one."""
-    try:
-        photo = load_picture(cell.path)
-    except HematoVisionError as error:
-        raise PictureUnreadableError(f"{cell.path}: {error.message} {error.advice}") from error
+    photo = load_named(cell.path)
     largest = max(reader.read(photo), key=lambda reading: reading.box.area, default=None)
     return largest if largest and _shows(cell, largest.box, photo) else None
 

@@ -29,7 +29,12 @@ Floats = NDArray[np.float32]
 
 
 def vote(
-    pictures: Sequence[Landmarks], *, askers: int | None = None, most: int = MOST, seed: int = 0
+    pictures: Sequence[Landmarks],
+    *,
+    askers: int | None = None,
+    groups: Sequence[int] | None = None,
+    most: int = MOST,
+    seed: int = 0,
 ) -> list[tuple[int, int]]:
     """Give pairs of pictures that may show the same, those with the most votes first.
 
@@ -40,6 +45,7 @@ def vote(
     Args:
         pictures: All of them.
         askers: The first so many ask the others; None lets every picture ask every other.
+        groups: One a picture; those of one group do not vote for each other.
         most: Candidates that a picture may name.
         seed: Of the sample from which the rough looks are learnt.
 
@@ -56,9 +62,11 @@ def vote(
     kept = press(looks)
     questions = np.concatenate([kept[asking], press(mirrored(looks[asking]))])
     owners = np.concatenate([owner[asking], owner[asking]])
+    group = np.asarray(range(len(pictures)) if groups is None else groups, np.intp)
     nearest, distance = _nearest_of_others(
-        questions, owners, kept[asked], owner[asked], press.words
+        questions, group[owners], kept[asked], group[owner[asked]], press.words
     )
+    nearest = owner[asked][nearest]
     near = distance < FAR
     keys = owners[near] * len(pictures) + nearest[near]
     pairs, place = np.unique(keys, return_inverse=True)
@@ -114,13 +122,17 @@ def _nearest(looks: Floats, centres: Floats) -> NDArray[np.intp]:
 
 def _nearest_of_others(
     questions: Floats,
-    owners: NDArray[np.intp],
+    groups: NDArray[np.intp],
     kept: Floats,
-    kept_owners: NDArray[np.intp],
+    kept_groups: NDArray[np.intp],
     words: Floats,
 ) -> tuple[NDArray[np.intp], Floats]:
-    """Give, for each look, whose nearest look of the same word is, and how far: shape (N,) each."""
-    whose = np.zeros(len(questions), np.intp)
+    """Give, for each look, the nearest of another group and the same word, and how far it is.
+
+    Returns:
+        Its place among those kept, and the squared distance: shape (N,) each.
+    """
+    found = np.zeros(len(questions), np.intp)
     distance = np.full(len(questions), np.inf, np.float32)
     askers, answers = (_by_word(_nearest(some, words), len(words)) for some in (questions, kept))
 
@@ -130,14 +142,14 @@ def _nearest_of_others(
             return
         one, other = questions[asking], kept[known]
         apart = (one**2).sum(axis=1)[:, None] + (other**2).sum(axis=1) - 2 * one @ other.T
-        apart[owners[asking][:, None] == kept_owners[known]] = np.inf
+        apart[groups[asking][:, None] == kept_groups[known]] = np.inf
         best = apart.argmin(axis=1)
-        whose[asking] = kept_owners[known][best]
+        found[asking] = known[best]
         distance[asking] = apart[np.arange(len(asking)), best]
 
     with ThreadPoolExecutor(THREADS) as pool:
         list(pool.map(ask, range(len(words))))
-    return whose, distance
+    return found, distance
 
 
 def _by_word(words: NDArray[np.intp], number: int) -> list[NDArray[np.intp]]:

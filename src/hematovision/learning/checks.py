@@ -14,10 +14,10 @@ import numpy as np
 from hematovision.cells import SUFFIXES, RgbImage
 from hematovision.errors import HematoVisionError
 from hematovision.exchange.tabular import harmless
-from hematovision.learning import LearningError
+from hematovision.learning import LearningError, Track, untracked
 from hematovision.learning.datasets import load_picture
 from hematovision.learning.groups import group_pairs
-from hematovision.learning.leaks import Lens, Track, untracked
+from hematovision.learning.leaks import Lens
 from hematovision.learning.sheets import Tile, draw_sheet
 
 SPLITS = {

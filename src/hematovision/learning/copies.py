@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hematovision.cells import RgbImage
-from hematovision.learning.datasets import load_picture
-from hematovision.learning.leaks import Track, find_sources, find_twins, group_twins
+from hematovision.learning import Track
+from hematovision.learning.datasets import load_named
+from hematovision.learning.leaks import find_sources, find_twins, group_twins
 
 SIZE = (320, 240)
 TURN = 20.0
@@ -60,7 +61,7 @@ def write_copies(
     generator = np.random.default_rng(seed)
     written = []
     for number, photo in enumerate(track(photos, "copies")):
-        picture = load_picture(photo)
+        picture = load_named(photo)
         for copy in range(each):
             written.append(folder / f"{number:05}-{copy:03}.jpg")
             written[-1].write_bytes(copy_photo(picture, generator))

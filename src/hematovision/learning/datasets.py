@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from hematovision.cells import Box, CellType, RgbImage
+from hematovision.errors import HematoVisionError
 from hematovision.learning import LearningError
 from hematovision.learning.fields import group_fields
 from hematovision.learning.groups import group_pairs
@@ -39,6 +40,10 @@ PBC_TWINS = {
 
 TXL_TWINS = {"raabin_204", "raabin_224"}
 """txl test photos of fields that the locator has learnt from, found likewise; none is scored."""
+
+
+class PictureUnreadableError(LearningError):
+    """A picture of a set cannot be read; the message names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +107,18 @@ def load_picture(path: Path) -> RgbImage:
         Shape (height, width, 3), RGB, uint8.
     """
     return decode_image(path.read_bytes())
+
+
+def load_named(path: Path) -> RgbImage:
+    """Decode a picture as `load_picture` does; a failure names it.
+
+    Raises:
+        PictureUnreadableError: If it cannot be decoded.
+    """
+    try:
+        return load_picture(path)
+    except HematoVisionError as error:
+        raise PictureUnreadableError(f"{path}: {error.message} {error.advice}") from error
 
 
 def bccd_photos(data: Path, *, seed: int = 7) -> list[Photo]:

@@ -3,21 +3,19 @@
 import csv
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hematovision.cells import Box, CellType, Heat, RgbImage
+from hematovision.learning import Track
 from hematovision.learning.datasets import Cell, jtsc_cells, load_picture, pbc_cells
 from hematovision.vision.classifying import softmax, square_around
 from hematovision.vision.explaining import heat_of, spread
 from hematovision.vision.morphology import SURE, attribute_probabilities
 from hematovision.vision.reader import PhotoReader
 from hematovision.vision.staining import GLASS
-
-if TYPE_CHECKING:
-    from hematovision.learning.answers import Track
 
 CELLS = 200
 BLANKED = 0.1
@@ -31,7 +29,7 @@ CYTOPLASM, NUCLEUS = 128, 255
 
 
 def measure_explanations(
-    reader: PhotoReader, data: Path, *, track: "Track", cells: int = CELLS
+    reader: PhotoReader, data: Path, *, track: Track, cells: int = CELLS
 ) -> dict[str, Any] | None:
     """Test where the network says its answers come from.
 
@@ -218,7 +216,7 @@ def _shares(heat: Heat, mask: NDArray[np.uint8]) -> list[list[float]]:
 
 
 def measure_morphology(
-    reader: PhotoReader, data: Path, *, track: "Track"
+    reader: PhotoReader, data: Path, *, track: Track
 ) -> dict[str, dict[str, float]] | None:
     """Compare the attributes that the network reads off PBC's test cells with those published.
 

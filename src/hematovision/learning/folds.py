@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from hematovision.cells import CellReader
-from hematovision.learning import LearningError
-from hematovision.learning.answers import Answer, Track, answer_cells
+from hematovision.learning import LearningError, Track
+from hematovision.learning.answers import Answer, answer_cells
 from hematovision.learning.datasets import Photo, draw_folds
 from hematovision.learning.protocol import FOUR, labelled_cells
 from hematovision.vision.reader import PhotoReader, load_reader

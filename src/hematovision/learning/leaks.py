@@ -3,15 +3,15 @@
 import hashlib
 import logging
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from hematovision.errors import HematoVisionError
-from hematovision.learning import LearningError
-from hematovision.learning.candidates import vote
+from hematovision.learning import LearningError, Track, untracked
+from hematovision.learning.candidates import MOST, vote
 from hematovision.learning.datasets import load_picture
 from hematovision.learning.groups import group_pairs
 from hematovision.learning.landmarks import NO_LANDMARKS, Landmarks, find_landmarks
@@ -22,9 +22,6 @@ NAMED = 3
 """Pairs that a refusal names."""
 
 log = logging.getLogger(__name__)
-
-Track = Callable[[Iterable[Any], str], Iterable[Any]]
-"""Wraps a list to show how far it is; the second argument says of what."""
 
 
 class LeakError(LearningError):
@@ -46,11 +43,6 @@ class Twin:
     overlap: Overlap
 
 
-def untracked(items: Iterable[Any], what: str) -> Iterable[Any]:
-    """Show nothing of how far a list is."""
-    return items
-
-
 class Lens:
     """Pictures, described once, that can be compared in several ways."""
 
@@ -70,7 +62,19 @@ class Lens:
         """Find every two that show the same; of many copies not each pair, but a chain."""
         same = _same_bytes(self.paths)
         known = {(twin.one, twin.other) for twin in same}
-        return [*same, *self._verify([pair for pair in vote(self._marks) if pair not in known])]
+        twins = [*same, *self._verify([pair for pair in vote(self._marks) if pair not in known])]
+        return [*twins, *self._between(group_twins(len(self.paths), twins))]
+
+    def _between(self, groups: Sequence[int]) -> list[Twin]:
+        """Find twins of two groups where a group is so large that it took every vote of its own."""
+        members: dict[int, list[int]] = defaultdict(list)
+        for place, group in enumerate(groups):
+            members[group].append(place)
+        some = [place for places in members.values() for place in places[:MOST]]
+        if len(some) == len(groups):
+            return []
+        pairs = vote([self._marks[place] for place in some], groups=[groups[p] for p in some])
+        return self._verify([(some[one], some[other]) for one, other in pairs])
 
     def sources(self, number: int) -> list[int | None]:
         """Find from which of the others each of the first `number` pictures was made.

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from hematovision.cells import CellReader
-from hematovision.learning import LearningError
-from hematovision.learning.answers import Answer, Remembering, Track, answer_cells, pool_copies
+from hematovision.learning import LearningError, Track
+from hematovision.learning.answers import Answer, Remembering, answer_cells, pool_copies
 from hematovision.learning.datasets import (
     Cell,
     Photo,

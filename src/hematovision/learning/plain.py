@@ -4,7 +4,7 @@ The whole picture at 224x224, MobileNetV2 with ImageNet's weights frozen, global
 a softmax; Adam, categorical cross-entropy, five epochs, a fifth of TRAIN held out by chance.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hematovision.cells import CellType
+from hematovision.learning import Track
 from hematovision.learning.datasets import BCCD_TYPES, DataMissingError, load_picture
 from hematovision.learning.network import build_backbone
 
@@ -25,9 +26,6 @@ BATCH = 32
 HELD_SHARE = 0.2
 TYPES = tuple(BCCD_TYPES.values())
 AT_ONCE = 64
-
-Track = Callable[[Iterable[Any], str], Iterable[Any]]
-"""Wraps a list to show how far it is; the second argument says of what."""
 
 
 @dataclass(frozen=True, slots=True)

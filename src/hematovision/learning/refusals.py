@@ -1,6 +1,6 @@
 """What is not known, scored end to end: other types of cells, and pictures without blood."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,15 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hematovision.cells import CellReader, CellType, Decision, Reading
+from hematovision.learning import Track
 from hematovision.learning.datasets import bccd_photos, load_picture, pbc_cells, txl_photos
 from hematovision.learning.no_blood import pictures_to_score
 from hematovision.learning.strangers import Stranger
 
 OTHER_TYPES = ("erythroblast", "immature_granulocyte", "platelet")
 DRAWS = 2000
-
-Track = Callable[[Iterable[Any], str], Iterable[Any]]
-"""Wraps a list to show how far it is; the second argument says of what."""
 
 
 class Refusals(NamedTuple):

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from hematovision.learning import Track
 from hematovision.learning.adapting import (
     adapt_without_labels,
     logits_and_features,
@@ -21,7 +22,7 @@ from hematovision.learning.crops import locate_middle, plain_crops
 from hematovision.learning.datasets import jtsc_cells
 from hematovision.learning.protocol import FOUR
 from hematovision.learning.refining import cross_validate, refine_head
-from hematovision.learning.sites import MOST_LABELLED, Site, Track, read_home
+from hematovision.learning.sites import MOST_LABELLED, Site, read_home
 from hematovision.vision.bundle import LOCATOR_FILE, Bundle, read_bundle
 from hematovision.vision.classifying import softmax
 from hematovision.vision.runtime import Network

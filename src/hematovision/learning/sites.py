@@ -1,16 +1,15 @@
 """The photos and the labelled cells of another microscope, as crops."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hematovision.cells import CellType
 from hematovision.errors import HematoVisionError
-from hematovision.learning import LearningError
+from hematovision.learning import LearningError, Track
 from hematovision.learning.crops import as_located, locate_middle, plain_crops
 from hematovision.learning.datasets import Cell, bccd_cells, bccd_photos, load_picture, pbc_cells
 from hematovision.vision.bundle import Bundle
@@ -28,9 +27,6 @@ FEWEST_OF_A_TYPE = 5
 FEWEST_TYPES = 2
 MOST_OF_A_TYPE = 40
 """Home cells of a type and set that a site is compared with."""
-
-Track = Callable[[Iterable[Any], str], Iterable[Any]]
-"""Wraps a list to show how far it is; the second argument says of what."""
 
 
 class SiteTooSmallError(LearningError):
