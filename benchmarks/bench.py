@@ -13,17 +13,23 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import keras
 import numpy as np
 import psutil
+from gallery import measure_gallery
 from rich.console import Console
 from rich.table import Table
 
 from hematovision.config import Settings
 from hematovision.learning.network import backbone_of
+from hematovision.people import Role
+from hematovision.services.accounts import Hand, add_token, add_user
 from hematovision.services.readings import read_image
+from hematovision.storage.database import open_database
 from hematovision.vision.bundle import CLASSIFIER_FILE, KERAS_FILE
 from hematovision.vision.reader import load_reader
 from hematovision.vision.runtime import Network
@@ -32,6 +38,13 @@ ROUNDS = 40
 PHOTOS = 200
 STARTS = 5
 BOUNDARY = "hematovision-bench"
+GALLERY = (
+    ("opened for the first time", "g_open_first"),
+    ("opened again", "g_open"),
+    ("correction on the screen", "g_on_screen"),
+    ("correction stored", "g_stored"),
+    ("slow frame while scrolling (19 of 20 are faster)", "g_frame"),
+)
 
 
 def median_ms(work: Callable[[], object], rounds: int = ROUNDS) -> float:
@@ -73,7 +86,18 @@ def start_server(port: int) -> tuple[subprocess.Popen[bytes], float]:
     raise SystemExit("hematovision serve did not answer within a minute.")
 
 
-def post(port: int, picture: bytes) -> bytes:
+def make_token() -> str:
+    """Let a program in at the servers of this benchmark, which have a data folder of their own."""
+    settings = Settings.from_environment()
+    by = Hand(None, "terminal", datetime.now(UTC))
+    database = open_database(settings.database_url, settings.data_folder)
+    try:
+        return add_token(database, add_user(database, "bench", Role.TECHNOLOGIST, by=by), "", by=by)
+    finally:
+        database.close()
+
+
+def post(port: int, picture: bytes, token: str) -> bytes:
     """Send one picture to `POST /predict` and ask for JSON."""
     head = (
         f"--{BOUNDARY}\r\nContent-Disposition: form-data; name=image; filename=photo.jpg\r\n"
@@ -84,6 +108,7 @@ def post(port: int, picture: bytes) -> bytes:
         head.encode() + picture + f"\r\n--{BOUNDARY}--\r\n".encode(),
         {
             "Accept": "application/json",
+            "Authorization": f"Bearer {token}",
             "Content-Type": f"multipart/form-data; boundary={BOUNDARY}",
         },
     )
@@ -118,11 +143,14 @@ def measure(data: Path) -> dict[str, float]:
         "b_classifier_ms": median_ms(lambda: classifier(crop)),
         "c_pipeline_ms": median_ms(lambda: read_image(photos[0], reader=reader)),
     }
-    port = free_port()
+    port, token = free_port(), make_token()
     server, _ = start_server(port)
     try:
-        result["d_post_predict_ms"] = median_ms(lambda: post(port, photos[0]))
-        result["f_memory_after_reading_mb"] = psutil.Process(server.pid).memory_info().rss / 1e6
+        result["d_post_predict_ms"] = median_ms(lambda: post(port, photos[0], token))
+        running = psutil.Process(server.pid)
+        result["f_memory_after_reading_mb"] = running.memory_info().rss / 1e6
+        (worker,) = running.children()
+        result["f_memory_of_worker_mb"] = worker.memory_info().rss / 1e6
     finally:
         server.terminate()
         server.wait()
@@ -131,6 +159,7 @@ def measure(data: Path) -> dict[str, float]:
         read_image(photo, reader=reader)
     result["e_photos_a_second"] = min(PHOTOS, len(photos)) / (time.perf_counter() - start)
     result |= measure_start()
+    result |= measure_gallery(reader, photos)
     result["b_to_a"] = result["b_classifier_ms"] / result["a_keras_predict_ms"]
     result["c_to_a"] = result["c_pipeline_ms"] / result["a_keras_predict_ms"]
     return result
@@ -159,7 +188,9 @@ def main() -> None:
     options = parser.parse_args()
     if not (options.data / "bccd").is_dir():
         raise SystemExit(f"{options.data}/bccd is missing; docs/data.md says where to get it.")
-    result = measure(options.data)
+    with TemporaryDirectory() as folder:
+        os.environ |= {"HEMATOVISION_DATA_FOLDER": folder, "HEMATOVISION_DATABASE_URL": ""}
+        result = measure(options.data)
     table = Table("what", "median", "to (a)", title="One run on this machine")
     rows = (
         ("(a) Keras model.predict, one ready crop, one view", "a_keras_predict_ms", "ms"),
@@ -170,6 +201,13 @@ def main() -> None:
         ("(f) serve, until it answers", "f_start_s", "s"),
         ("(f) its memory at start", "f_memory_at_start_mb", "MB"),
         ("(f) its memory after reading photos", "f_memory_after_reading_mb", "MB"),
+        ("(f) that of its worker beside it", "f_memory_of_worker_mb", "MB"),
+    )
+    rows += tuple(
+        (f"(g) gallery of {cells} cells: {what}", f"{key}_{cells}_ms", "ms")
+        for cells in (200, 1000)
+        for what, key in GALLERY
+        if f"{key}_{cells}_ms" in result
     )
     for what, key, unit in rows:
         ratio = f"{result[key] / result['a_keras_predict_ms']:.3f}" if unit == "ms" else ""

@@ -1,7 +1,12 @@
 """Answers as a reader might have given them, made up."""
 
+from itertools import count
+
 from hematovision.cells import CellType
 from hematovision.learning.answers import Answer
+
+NUMBERS = count()
+"""An answer of no group is of a field of its own."""
 
 
 def answer(
@@ -16,7 +21,7 @@ def answer(
 ) -> Answer:
     """Give an answer; no name means that no cell was found."""
     rest = (1 - confidence) / (len(CellType) - 1)
-    name = f"{truth}-{named}-{group}"
+    name = f"{truth}-{named}-{group or next(NUMBERS)}"
     return Answer(
         name=name,
         group=group or name,

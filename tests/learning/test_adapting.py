@@ -24,7 +24,7 @@ from hematovision.learning.adapting import (
 )
 from hematovision.learning.export import export_classifier, write_bundle
 from hematovision.learning.network import build_classifier, with_views
-from hematovision.learning.sites import Home, Site
+from hematovision.learning.sites import Home, Labelled, Site
 from hematovision.vision.bundle import Bundle, damaged_files, read_bundle
 from hematovision.vision.classifying import softmax
 from hematovision.vision.reader import load_reader
@@ -80,7 +80,7 @@ def site() -> Site:
 
 def test_labelled_cells_give_a_whole_new_bundle(bundle: Bundle, tmp_path: Path) -> None:
     output = tmp_path / "models" / "lab"
-    labelled = two_kinds(60)
+    labelled = Labelled(*two_kinds(60))
     record = adapt_bundle(bundle, site(), home=None, labelled=labelled, output=output, name="Lab A")
     taught = record["with_labels"]
     assert taught["after"]["right"][0] > taught["before"]["right"][0]
@@ -107,7 +107,7 @@ def test_no_better_score_is_refused_and_nothing_is_written(bundle: Bundle, tmp_p
             bundle,
             site(),
             home=None,
-            labelled=(crops, said_already),
+            labelled=Labelled(crops, said_already),
             output=tmp_path / "lab",
             name="lab",
         )

@@ -66,8 +66,14 @@ def test_error_of_perfect_calibration_is_near_what_is_said_of_it() -> None:
 
 
 def test_calibration_does_not_depend_on_the_order_of_equal_confidences() -> None:
-    equal = [answer(NEUTROPHIL, (NEUTROPHIL, EOSINOPHIL)[i % 2]) for i in range(40)]
-    assert calibration_error(equal)["error"] == pytest.approx(0.4)
+    equal = [answer(NEUTROPHIL, (NEUTROPHIL, EOSINOPHIL)[i % 2], group=str(i)) for i in range(40)]
+    for order in (equal, equal[::2] + equal[1::2], equal[1::2] + equal[::2]):
+        assert calibration_error(order)["error"] == pytest.approx(0.4)
+
+
+def test_copies_of_few_photos_have_no_perfect_model_beside_them() -> None:
+    copies = [answer(NEUTROPHIL, NEUTROPHIL, group=str(i % 4)) for i in range(40)]
+    assert set(calibration_error(copies)) == {"error"}
 
 
 def test_bins_hold_equally_many_and_rise() -> None:

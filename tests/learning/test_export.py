@@ -10,7 +10,9 @@ from tests.vision.networks import CLASSES, CROP, LOOK
 from hematovision.errors import ModelDamagedError
 from hematovision.learning.export import (
     LARGEST_DIFFERENCE,
+    OutputRefusedError,
     ParityError,
+    check_output,
     check_parity,
     export_classifier,
     export_locator,
@@ -166,6 +168,24 @@ def test_missing_network_shows_as_damaged(tmp_path: Path) -> None:
     assert damaged_files(read_bundle(tmp_path)) == ("locator.onnx",)
     with pytest.raises(ModelDamagedError):
         Network(tmp_path / "blood_cell.onnx")
+
+
+def test_folder_that_is_no_model_is_not_replaced(tmp_path: Path) -> None:
+    work, folder = tmp_path / "runs" / "train", tmp_path / "photos"
+    for fine in (folder, tmp_path / "new"):
+        check_output(fine, work)
+    folder.mkdir()
+    check_output(folder, work)
+    (folder / "photo.jpg").write_bytes(b"")
+    with pytest.raises(OutputRefusedError, match="holds something that is no model"):
+        check_output(folder, work)
+    with pytest.raises(OutputRefusedError, match="is a file"):
+        check_output(folder / "photo.jpg", work)
+    (folder / "bundle.json").write_text("{}")
+    check_output(folder, work)
+    for around in (work, tmp_path / "runs"):
+        with pytest.raises(OutputRefusedError, match="holds the work folder"):
+            check_output(around, work)
 
 
 @pytest.mark.parametrize("there", [pytest.param(True, id="old"), pytest.param(False, id="none")])

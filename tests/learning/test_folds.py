@@ -18,6 +18,7 @@ from hematovision.learning.folds import (
     run_folds,
     split_by_fold,
 )
+from hematovision.learning.labels import OUT_OF_FOLD_FILE
 from hematovision.vision.bundle import read_bundle
 from hematovision.vision.reader import PhotoReader
 
@@ -180,6 +181,9 @@ def test_folds_need_a_finished_run_of_the_recipe(tmp_path: Path) -> None:
     with pytest.raises(FoldMismatchError, match="run hematovision train first"):
         check_trained(tmp_path, Recipe())
     (tmp_path / "recipe.json").write_text(json.dumps(asdict(Recipe()) | {"data": "hash"}))
+    with pytest.raises(FoldMismatchError, match="is not finished"):
+        check_trained(tmp_path, Recipe())
+    (tmp_path / OUT_OF_FOLD_FILE).write_bytes(b"")
     check_trained(tmp_path, Recipe())
     with pytest.raises(FoldMismatchError, match="holds no run of this recipe"):
         check_trained(tmp_path, Recipe(steps=11))

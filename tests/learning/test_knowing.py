@@ -1,19 +1,16 @@
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from hematovision.cells import CellType
-from hematovision.learning.datasets import Cell
 from hematovision.learning.knowing import (
     Seen,
     choose_known_threshold,
     find_threshold,
     fit_knower,
     leave_one_type_out,
-    see_cells,
     see_crops,
 )
 from hematovision.learning.refusals import auroc_with_limits
@@ -75,16 +72,6 @@ def test_type_is_left_out_by_every_name_it_goes_by() -> None:
     told = seen(0, **(ALL | {"platelets": "bccd"})).without("platelet")
     assert set(told.kinds) == {"lymphocyte", "monocyte", "erythroblast"}
     assert len(told.logits) == len(told.features) == len(told.sources) == 180
-
-
-def test_unnamed_leukocytes_count_as_known() -> None:
-    told = seen(0, **ALL)
-    kinds = tuple("white" if kind == "platelet" else kind for kind in told.kinds)
-    knower = fit_knower(replace(told, kinds=kinds), classes=CLASSES)
-    plain = fit_knower(told, classes=CLASSES)
-    platelets = seen(1, platelet="pbc")
-    known = knower(platelets.logits, platelets.features).mean()
-    assert known > plain(platelets.logits, platelets.features).mean() + 0.2
 
 
 def test_signals_are_weighed_as_the_definition_says() -> None:
@@ -165,15 +152,6 @@ def test_auroc_is_that_of_scikit_learn() -> None:
     assert value == pytest.approx(metrics.roc_auc_score(truth, np.append(known, strange)), abs=1e-4)
     assert low < value < high
     assert auroc_with_limits(known, strange) == [value, low, high]
-
-
-def test_cells_and_strangers_are_seen_as_one() -> None:
-    cell = Cell(Path("a.png"), "pbc", "train", CellType.OTHER, "platelet", None, "a")
-    crops, strange = np.zeros((1, 2, 2, 3), np.uint8), np.ones((2, 2, 2, 3), np.uint8)
-    found = see_cells(lambda shown: [shown.mean(axis=(1, 2))] * 2, [cell], crops, (strange, "xy"))
-    assert found.kinds == ("platelet", "x", "y")
-    assert found.sources == ("pbc", "strangers", "strangers")
-    np.testing.assert_array_equal(found.logits[:, 0], [0, 1, 1])
 
 
 def test_crops_are_seen_in_batches_and_keep_their_order() -> None:

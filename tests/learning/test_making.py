@@ -5,14 +5,17 @@ import numpy as np
 import pytest
 
 from hematovision.cells import Box
+from hematovision.learning.assembling import VERSION
 from hematovision.learning.crops import MARGIN, middle_crops
 from hematovision.learning.datasets import bccd_photos, pbc_cells, txl_photos
-from hematovision.learning.making import lesson_of
+from hematovision.learning.laboratory import laboratory_cells
+from hematovision.learning.making import _of_laboratory, lesson_of
 from hematovision.learning.training import Recipe
 from hematovision.learning.workshop import Workshop
 from hematovision.vision.bundle import CropRule, LocatorRule
 
 from .sets import write_sets
+from .test_laboratory import name_of, some_rows, write_set
 
 pytestmark = pytest.mark.train
 
@@ -51,6 +54,24 @@ def test_lesson_holds_cells_of_both_microscopes_other_things_and_strangers(shop:
     assert not any(cell.split == "test" for cell in lesson.cells)
     (described,) = [i for i, cell in enumerate(lesson.cells) if cell.path.name == "SNE_1.jpg"]
     assert lesson.words.sum() == lesson.words[described].sum() == 1
+
+
+def test_lesson_holds_cells_of_a_laboratory_that_do_not_calibrate(
+    shop: Workshop, tmp_path: Path
+) -> None:
+    own = laboratory_cells(write_set(tmp_path / "set", some_rows(40)))
+    photos = [*bccd_photos(shop.data), *txl_photos(shop.data)]
+    told = [c for c in lesson_of(shop, photos, own=own).cells if c.source == "laboratory"]
+    assert told == [cell for cell in own if cell.split == "train"]
+    assert 0 < len(told) < len(own)
+
+
+def test_bundle_says_which_photos_of_a_laboratory_it_knows(tmp_path: Path) -> None:
+    folder = write_set(tmp_path / "set", some_rows(4))
+    said = _of_laboratory(folder, laboratory_cells(folder))
+    assert said["learnt_photos"] == [name_of(photo) for photo in range(4)]
+    assert str(said["version"]).startswith(f"{VERSION}+also.")
+    assert _of_laboratory(None, []) == {}
 
 
 def test_lesson_without_a_type_drops_it_by_whatever_name(shop: Workshop) -> None:

@@ -97,13 +97,17 @@ def test_any_cell_of_a_picture_without_blood_counts() -> None:
     np.testing.assert_array_equal(found.known, [0.99, 0.0])
 
 
-def test_readers_that_never_saw_a_type_score_it(data: Path) -> None:
-    blind = dict.fromkeys(OTHER_TYPES, GreyReader(dark_is_known=True))
-    scores = score_known(GreyReader(), data, track=silently, exclude_exposed=blind)
+def test_what_networks_said_that_never_saw_a_type_takes_the_place(data: Path) -> None:
+    said = {"cells": 2, "auroc": [0.9, 0.8, 1.0], "named": 1}
+    blind = {kind: dict(said) for kind in OTHER_TYPES}
+    scores = score_known(GreyReader(), data, track=silently, left_out=blind)
     assert scores is not None
     assert scores["leave_one_type_out"] is True
-    assert scores["other_types"]["platelet"]["auroc"] == [0.0, 0.0, 0.0]
+    assert scores["other_types"] == blind
     assert scores["seen_types"]["platelet"]["auroc"] == [1.0, 1.0, 1.0]
+    part = score_known(GreyReader(), data, track=silently, left_out={"platelet": blind["platelet"]})
+    assert part is not None
+    assert part["leave_one_type_out"] is False
 
 
 def test_model_without_the_score_is_not_measured(data: Path) -> None:

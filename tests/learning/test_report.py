@@ -84,7 +84,6 @@ def test_report_of_version_1_shows_what_is_there(tmp_path: Path) -> None:
 
 def test_tests_of_explanations_are_listed() -> None:
     nothing = {"sets": {}, "locator": {}, "known": None, "robustness": None, "leaky": None}
-    explained = {"deletion": {"drop": 0.31}, "inside_mask": 0.82}
-    page = report_of(evaluation_document() | nothing | {"explanations": explained})
-    assert "Drop 0.31" in page
-    assert "Inside mask" in page
+    page = report_of(evaluation_document() | nothing)
+    assert "Blanked 0.1" in page
+    assert "Nucleus" in page

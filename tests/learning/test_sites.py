@@ -76,7 +76,7 @@ def test_labelled_cells_are_cut_out_with_their_types(
 ) -> None:
     for kind in ("neutrophil", "Monocyte"):
         draw_photos(tmp_path / "cells" / kind, 5)
-    crops, labels = read_labelled(tmp_path / "cells", bundle, locator=locator)
+    crops, labels, *_ = read_labelled(tmp_path / "cells", bundle, locator=locator)
     assert crops.shape == (10, 32, 32, 3)
     assert [str(bundle.classes[i]) for i in labels] == ["monocyte"] * 5 + ["neutrophil"] * 5
 

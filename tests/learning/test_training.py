@@ -168,6 +168,17 @@ def test_classifier_begins_at_the_trunk_and_is_kept_in_the_work_folder(
         np.testing.assert_array_equal(one, other)
 
 
+def test_what_was_learnt_from_other_labels_is_not_taken(lesson: Lesson, tmp_path: Path) -> None:
+    for name in ("trunk", "fine"):
+        small_classifier().save_weights(tmp_path / f"{name}.weights.h5")
+    (tmp_path / "fine.lesson").write_text(lesson.sha256 + "\n")
+    learn = {"trunk": tmp_path / "trunk.weights.h5", "name": "fine", "work": tmp_path}
+    train_classifier(lesson, **learn, recipe=Recipe())
+    relabelled = [replace(cell, cell_type=KINDS[0]) for cell in lesson.cells]
+    with pytest.raises(RecipeMismatchError, match="was learnt from other cells"):
+        train_classifier(replace(lesson, cells=relabelled), **learn, recipe=Recipe())
+
+
 def test_lesson_without_pictures_keeps_cells_squares_and_words_together(lesson: Lesson) -> None:
     part = lesson.without({"1.png", "2.png"})
     assert [cell.path.name for cell in part.cells] == ["0.png", "3.png"]

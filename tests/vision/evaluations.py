@@ -67,7 +67,14 @@ def evaluation_document(sha256: str = "0" * 64, *, seed: int = 1) -> dict[str, A
             name: {"unit": unit, "points": [_point(place) for place in _places(amounts)]}
             for name, (unit, amounts) in DISTURBANCES.items()
         },
-        "explanations": None,
+        "explanations": {
+            "deletion": {
+                "cells": 200,
+                "blanked": 0.1,
+                "drop": {"hottest": [0.61, 0.56, 0.66], "middle": [0.65, 0.6, 0.7]},
+            },
+            "inside": {"cells": 298, "nucleus": {"heat": [0.47, 0.45, 0.48], "area": 0.14}},
+        },
         "morphology": {
             name: {"cells": 798, "accuracy": 0.9, "balanced_accuracy": 0.82, "majority": 0.55}
             for name in ATTRIBUTES

@@ -42,10 +42,10 @@ def write_locator(path: Path) -> None:
     _write(path, nodes, {"kernel": kernel, "bias": bias, "parts": parts}, ["heat", "boxes"])
 
 
-def write_classifier(path: Path) -> None:
+def write_classifier(path: Path, blue: CellType = CellType.NEUTROPHIL) -> None:
     """Write a network that says neutrophil where blue prevails, eosinophil where green does."""
     weights = np.zeros((3, len(CLASSES)), np.float32)
-    weights[2, 3], weights[1, 0] = 0.1, 0.1
+    weights[2, CLASSES.index(blue)], weights[1, 0] = 0.1, 0.1
     nodes = [
         helper.make_node("ReduceMean", ["pictures", "sides"], ["features"], keepdims=0),
         helper.make_node("MatMul", ["features", "weights"], ["logits"]),
@@ -114,20 +114,29 @@ def _write(
     path.write_bytes(model.SerializeToString())
 
 
-def write_tiny_model(folder: Path) -> Path:
-    """Write a whole model folder around the two networks."""
+def write_tiny_model(
+    folder: Path, version: str = "1.0.0", blue: CellType = CellType.NEUTROPHIL, **more: object
+) -> Path:
+    """Write a whole model folder around the two networks.
+
+    Args:
+        folder: Where to write.
+        version: Of the model.
+        blue: What it names a cell in which blue prevails.
+        more: What else stands in its bundle.
+    """
     folder.mkdir(exist_ok=True)
     write_locator(folder / "locator.onnx")
-    write_classifier(folder / "blood_cell.onnx")
+    write_classifier(folder / "blood_cell.onnx", blue)
     names = ("locator.onnx", "blood_cell.onnx")
     document = {
         "name": "tiny",
-        "version": "1.0.0",
+        "version": version,
         "classes": CLASSES,
         "crop": asdict(CROP),
         "locator": asdict(LOOK),
         "prediction_set": {"coverage": 0.95, "thresholds": dict.fromkeys(CLASSES, 0.1)},
         "files": {name: sha256_of(folder / name) for name in names},
     }
-    (folder / "bundle.json").write_text(json.dumps(document))
+    (folder / "bundle.json").write_text(json.dumps(document | more))
     return folder

@@ -1,4 +1,5 @@
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ WITH_KNOWN = {**bundle_document()["files"], "known.npz": "0" * 64}
 def sets(thresholds: object) -> dict[str, Any]:
     """Describe prediction sets of these thresholds."""
     return {"prediction_set": {"coverage": 0.95, "thresholds": thresholds}}
+
+
+CROP, LOOK = bundle_document()["crop"], bundle_document()["locator"]
 
 
 @pytest.fixture
@@ -102,6 +106,16 @@ def test_missing_folder_is_a_missing_model(tmp_path: Path) -> None:
         pytest.param({"morphology": {"cell_size": []}}, id="attribute without values"),
         pytest.param({"morphology": {"cell_size": ["big", "big"]}}, id="value twice"),
         pytest.param({"morphology": ["cell_size"]}, id="attributes without values"),
+        pytest.param({"crop": CROP | {"size": "128"}}, id="size in words"),
+        pytest.param({"crop": CROP | {"size": -1}}, id="size below zero"),
+        pytest.param({"crop": CROP | {"size": 1.5}}, id="part of a pixel"),
+        pytest.param({"crop": CROP | {"context": "2"}}, id="context in words"),
+        pytest.param({"crop": CROP | {"context": float("inf")}}, id="context without end"),
+        pytest.param({"crop": CROP | {"stain_mean": ["a", "b", "c"]}}, id="stain in words"),
+        pytest.param({"crop": CROP | {"stain_strength": True}}, id="strength that is true"),
+        pytest.param({"locator": LOOK | {"score": "x"}}, id="score in words"),
+        pytest.param({"locator": LOOK | {"side": 0}}, id="no side"),
+        pytest.param({"locator": LOOK | {"more": 0}}, id="a rule too many"),
     ],
 )
 def test_damaged_document_is_refused(folder: Path, change: dict[str, Any]) -> None:
@@ -112,7 +126,7 @@ def test_damaged_document_is_refused(folder: Path, change: dict[str, Any]) -> No
         read_bundle(folder)
 
 
-@pytest.mark.parametrize("text", [b"", b"{", b"[]", b"\xff\xfe"])
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b"\xff\xfe", b"[" * 10**5])
 def test_document_that_is_none_is_refused(folder: Path, text: bytes) -> None:
     (folder / "bundle.json").write_bytes(text)
     with pytest.raises(ModelDamagedError, match=r"bundle\.json"):
@@ -129,3 +143,21 @@ def test_changed_and_lost_files_are_named(folder: Path) -> None:
 
 def test_missing_file_has_a_hash_like_no_other(tmp_path: Path) -> None:
     assert sha256_of(tmp_path / "none") == ""
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_folder_that_may_not_be_read_is_missing(folder: Path) -> None:
+    folder.chmod(0)
+    try:
+        with pytest.raises(ModelMissingError, match="cannot be read"):
+            read_bundle(folder)
+    finally:
+        folder.chmod(0o700)
+
+
+def test_document_that_is_a_loop_is_missing(folder: Path) -> None:
+    (folder / "bundle.json").unlink()
+    (folder / "bundle.json").symlink_to("bundle.json")
+    with pytest.raises(ModelMissingError):
+        read_bundle(folder)
+    assert sha256_of(folder / "bundle.json") == ""

@@ -1,3 +1,5 @@
+import io
+import struct
 import subprocess
 import sys
 import zlib
@@ -18,7 +20,7 @@ from hematovision.errors import (
     UnreadableImageError,
     UnsupportedFormatError,
 )
-from hematovision.vision.decoding import MIN_SIDE, decode_image
+from hematovision.vision.decoding import MIN_SIDE, _has_huge_tiles, decode_image
 
 from .pictures import (
     DEEP,
@@ -323,3 +325,51 @@ def fuzz(name: str, rounds: int, seed: int) -> int:
 @pytest.mark.parametrize("name", SAMPLES)
 def test_damaged_files_give_pictures_or_named_errors(name: str) -> None:
     assert fuzz(name, rounds=300, seed=1) < 300
+
+
+@pytest.mark.parametrize("bits", [10, 12, 14, 16])
+def test_grey_of_few_bits_in_sixteen_is_as_bright_as_it_was(bits: int) -> None:
+    grey = smooth()[:, :, 0].astype(np.uint16)
+    grey[0, 0] = 255
+    decoded = decode_image(write_png(grey << (bits - 8), 0))
+    assert np.abs(decoded[:, :, 0].astype(int) - grey).max() <= 1
+
+
+@pytest.mark.parametrize(("bits", "refused"), [(10, True), (12, True), (14, False), (16, False)])
+def test_colours_that_use_the_lowest_bits_alone_are_refused(bits: int, refused: bool) -> None:
+    colours = smooth().astype(np.uint16)
+    colours[0, 0] = 255
+    for picture in (write_png(colours << (bits - 8), 2), write_tiff(colours << (bits - 8))):
+        if refused:
+            with pytest.raises(UnsupportedFormatError, match="uses only the lowest"):
+                decode_image(picture)
+        else:
+            decode_image(picture)
+
+
+def test_empty_fourth_byte_of_a_bitmap_is_no_transparency() -> None:
+    photo = smooth()
+    height, width = photo.shape[:2]
+    header = struct.pack("<IiiHHIIiiII", 124, width, -height, 1, 32, 3, 0, 0, 0, 0, 0)
+    masks = struct.pack("<IIII", 0xFF0000, 0xFF00, 0xFF, 0xFF000000).ljust(124 - 40, b"\0")
+    pixels = np.dstack([photo[:, :, ::-1], np.zeros((height, width), np.uint8)]).tobytes()
+    start = struct.pack("<2sIHHI", b"BM", 14 + 124 + len(pixels), 0, 0, 14 + 124)
+    np.testing.assert_array_equal(decode_image(start + header + masks + pixels), photo)
+
+
+def test_tile_that_is_far_larger_than_its_picture_is_refused() -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(smooth()).save(buffer, "TIFF")
+    tags = {322: 16384, 323: 16384}
+    buffer.seek(0)
+    with Image.open(buffer) as image:
+        image.tag_v2.update(tags)
+        assert _has_huge_tiles(image, 2**22)
+        assert not _has_huge_tiles(image, 2**29)
+
+
+def test_jpeg_of_ever_so_much_exif_is_refused() -> None:
+    segment = b"\xff\xe1\xff\xff" + b"Exif\0\0".ljust(0xFFFD, b"x")
+    assert decode_image(JPEG[:2] + segment * 3 + JPEG[2:]).shape == PHOTO.shape
+    with pytest.raises(UnreadableImageError, match="more parts"):
+        decode_image(JPEG[:2] + segment * 20 + JPEG[2:])

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hematovision.cells import Box, CellType, Decision, Doubt, RgbImage
+from hematovision.cells import Box, CellType, Decision, Doubt, Measured, RgbImage
 from hematovision.errors import ModelDamagedError, ModelMissingError
 from hematovision.vision.bundle import read_bundle, sha256_of
 from hematovision.vision.knowing import SIGNALS, Knower
+from hematovision.vision.measuring import measure_focus
 from hematovision.vision.reader import BATCH, PhotoReader, load_reader
 from hematovision.vision.runtime import Network
+from hematovision.vision.staining import measure_stain
 
 from .networks import BOX, SPOT, write_tiny_model, write_whole_model
 
@@ -173,20 +175,39 @@ def test_explaining_changes_nothing_else(whole: PhotoReader) -> None:
     assert asked == list(whole.read(photo))
 
 
+class FirstKnown:
+    """Knows the first cell and not the second, which lies farther away."""
+
+    def __call__(self, logits, features):
+        return np.array([0.9, 0.1])[: len(logits)]
+
+    def distances(self, features):
+        return np.array([1.5, 4.0])[: len(features)]
+
+
 def test_score_of_the_known_is_passed_on_and_refuses(whole_folder: Path) -> None:
     bundle = replace(read_bundle(whole_folder), known_threshold=0.5)
     networks = {
         name: Network(whole_folder / f"{file}.onnx")
         for name, file in (("locator", "locator"), ("classifier", "blood_cell"))
     }
-    reader = PhotoReader(
-        bundle, **networks, knower=lambda logits, features: np.array([0.9, 0.1])[: len(logits)]
-    )
+    reader = PhotoReader(bundle, **networks, knower=FirstKnown())
     near, far = reader.read(spotted((128, 64, BLUE), (32, 160, GREEN)))
     assert (near.known, near.decision, near.doubts) == (0.9, Decision.NAMED, ())
     assert (far.known, far.decision) == (0.1, Decision.UNIDENTIFIED)
     assert far.doubts == (Doubt.UNFAMILIAR,)
     assert far.morphology is None
+    assert [cell.measured.distance for cell in (near, far)] == [1.5, 4.0]
+
+
+def test_reading_says_how_its_cells_look(tiny: PhotoReader) -> None:
+    (cell,) = tiny.read(spotted((128, 64, BLUE)))
+    crop = tiny.cut(spotted((128, 64, BLUE)), [cell.box])[0]
+    stain = measure_stain(crop, tiny.bundle.crop.context)
+    assert cell.measured == Measured(
+        *map(float, stain[0]), float(stain[1].mean()), measure_focus(crop, 1.0), None
+    )
+    assert replace(cell, measured=None) == cell
 
 
 def write_known(folder: Path, *, features: int = 3) -> Path:

@@ -22,6 +22,7 @@ from hematovision.learning.normalising import align_normalisation, normalising_p
 from hematovision.learning.refining import HeadChange, cross_validate, refine_head
 from hematovision.learning.sites import (
     Home,
+    Labelled,
     Site,
     mixed_as,
     read_home,
@@ -112,7 +113,7 @@ def open_network(bundle: Bundle) -> keras.Model:
     """
     path = bundle.folder / KERAS_FILE
     if not path.is_file():
-        raise ModelMissingError(f"{path} is missing; the adapter starts from it.")
+        raise ModelMissingError("%(path)s is missing; the adapter starts from it.", path=path)
     return keras.models.load_model(path, compile=False)
 
 
@@ -267,15 +268,12 @@ def type_mixture(
     return np.asarray(mixture / mixture.sum())
 
 
-def adapt_with_labels(
-    network: keras.Model, crops: NDArray[np.uint8], labels: NDArray[np.intp], *, before: keras.Model
-) -> Adapted:
+def adapt_with_labels(network: keras.Model, labelled: Labelled, *, before: keras.Model) -> Adapted:
     """Teach the head, temperature and bias by labelled cells of the site.
 
     Args:
         network: Changed in place.
-        crops: Labelled cells, shape (N, size, size, 3), RGB, uint8.
-        labels: Their types' indices, shape (N,).
+        labelled: Cells of the site.
         before: The network to be better than.
 
     Returns:
@@ -284,20 +282,23 @@ def adapt_with_labels(
     Raises:
         AdaptationRefusedError: If the cross-validated score is not better.
     """
+    crops, labels, groups, _ = labelled
     old = np.log(np.maximum(probabilities_of(before, crops), 1e-12))
     logits, features = logits_and_features(network, crops)
-    said = cross_validate(logits, features, labels).astype(np.float32)
-    temperature, bias = fit_calibration(
-        said, labels, ["site"] * len(labels), [str(i) for i in range(len(labels))]
-    )
-    numbers = compare(old, said / temperature + bias, labels)
+    said = cross_validate(logits, features, labels, groups).astype(np.float32)
+    # Judged before temperature and bias, which are fitted to these very answers.
+    numbers = compare(old, said, labels)
     if numbers["after"]["right"][0] <= numbers["before"]["right"][0]:
         raise AdaptationRefusedError(
             f"Refused: of the {len(labels)} labelled cells {_limits(numbers['before']['right'])} "
             f"are right before and {_limits(numbers['after']['right'])} after, cross-validated; "
             "nothing was written. Give more labelled cells, or check their labels."
         )
-    change = refine_head(logits, features, labels)
+    fields = range(len(labels)) if groups is None else groups.tolist()
+    temperature, bias = fit_calibration(
+        said, labels, ["site"] * len(labels), list(map(str, fields))
+    )
+    change = refine_head(logits, features, labels, groups)
     change_head(network, change, temperature=temperature, bias=bias)
     return Adapted(network, numbers | {"temperature": temperature, "bias": bias.tolist()})
 
@@ -410,7 +411,7 @@ def adapt_bundle(
     site: Site,
     *,
     home: Home | None,
-    labelled: tuple[NDArray[np.uint8], NDArray[np.intp]] | None,
+    labelled: Labelled | None,
     output: Path,
     name: str,
 ) -> dict[str, Any]:
@@ -421,7 +422,7 @@ def adapt_bundle(
         site: The cells of the new microscope.
         home: Labelled cells of the microscopes that were learnt from; without them normalisation
             stays as it is.
-        labelled: Crops and labels of the site, from `read_labelled`, if there are any.
+        labelled: Labelled cells of the site, if there are any.
         output: The folder to make.
         name: Of the site.
 
@@ -444,8 +445,8 @@ def adapt_bundle(
             raise refuse(objections)
     adapted = accepted.network if accepted else copy_network(network)
     if labelled:
-        log.info("Teaching the head by %d labelled cells", len(labelled[1]))
-        record["with_labels"] = adapt_with_labels(adapted, *labelled, before=network).numbers
+        log.info("Teaching the head by %d labelled cells", len(labelled.labels))
+        record["with_labels"] = adapt_with_labels(adapted, labelled, before=network).numbers
     threshold = known_threshold(bundle, network, adapted, site, home) if home else None
     log.info("Writing the model")
     write_site_bundle(
@@ -456,6 +457,7 @@ def adapt_bundle(
         record=record,
         crops=site.crops,
         threshold=threshold,
+        learnt_photos=labelled.photos if labelled else (),
     )
     return record
 
@@ -516,6 +518,7 @@ def write_site_bundle(
     record: Mapping[str, Any],
     crops: NDArray[np.uint8],
     threshold: float | None,
+    learnt_photos: Sequence[str] = (),
 ) -> None:
     """Write a model folder beside the one it comes from; whole, or not at all.
 
@@ -527,6 +530,7 @@ def write_site_bundle(
         record: What was measured; kept in `site`.
         crops: Some cells, to compare the network with its ONNX twin on.
         threshold: Of the known-or-not score; the old one stays where there is none.
+        learnt_photos: The sha256 of photos that taught it, so that no cell of them judges it.
 
     Raises:
         OutputExistsError: If the folder is there already.
@@ -548,6 +552,9 @@ def write_site_bundle(
             "site": {"base": base.identity.sha256, "name": name, "number": number, **record},
             "parity_largest_difference": difference,
         }
+        learnt = {*learnt_photos, *(base.document.get("learnt_photos") or ())}
+        if learnt:
+            document["learnt_photos"] = sorted(learnt)
         if threshold is not None:
             document["known"] = {**document["known"], "threshold": threshold}
         write_bundle(made, crop=base.crop, locator=base.locator, **document)

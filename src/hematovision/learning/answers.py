@@ -80,6 +80,15 @@ class Answer:
         )
 
 
+INDEPENDENT = 0.75
+"""Groups over answers; below it pictures of one field are too many for limits that count cells."""
+
+
+def are_independent(answers: Sequence[Answer]) -> bool:
+    """Tell whether nearly every answer is of a field of its own."""
+    return len({answer.group for answer in answers}) >= INDEPENDENT * len(answers)
+
+
 class Remembering:
     """A reader that reads a picture once, however many sets hold it."""
 

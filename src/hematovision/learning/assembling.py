@@ -22,6 +22,7 @@ from hematovision.learning.export import (
     fold_calibration,
     write_bundle,
 )
+from hematovision.learning.keeping import save_arrays
 from hematovision.learning.knowing import (
     Seen,
     find_threshold,
@@ -107,6 +108,7 @@ def assemble(
     folder: Path,
     *,
     fingerprint: str,
+    more: Mapping[str, object] | None = None,
 ) -> Told:
     """Calibrate a classifier on cells it has not learnt from, and write its model folder.
 
@@ -118,6 +120,7 @@ def assemble(
             are added here.
         folder: Where to write.
         fingerprint: Of the pictures that the model depends on.
+        more: What else stands in the bundle, or another version.
 
     Returns:
         The held out cells, and what is said of them.
@@ -143,23 +146,21 @@ def assemble(
         coverage=COVERAGE,
         classes=CLASSES,
     )
-    write_bundle(
-        folder,
-        crop=shop.rule,
-        locator=shop.look,
-        name=NAME,
-        version=VERSION,
-        classes=CLASSES,
-        prediction_set={"coverage": COVERAGE, "thresholds": thresholds},
-        known={"threshold": known},
-        morphology=shop.vocabulary,
-        calibration_folded_into_head={"temperature": temperature, "bias": bias.tolist()},
-        parity_largest_difference=difference,
-        metrics={"held_out": _metrics(probabilities, held, thresholds)},
-        recipe=asdict(shop.recipe),
-        recipe_hash=shop.recipe.sha256,
-        data={"fingerprint": fingerprint, "cells": _census(lesson.cells, held.cells)},
-    )
+    document: dict[str, Any] = {
+        "name": NAME,
+        "version": VERSION,
+        "classes": CLASSES,
+        "prediction_set": {"coverage": COVERAGE, "thresholds": thresholds},
+        "known": {"threshold": known},
+        "morphology": shop.vocabulary,
+        "calibration_folded_into_head": {"temperature": temperature, "bias": bias.tolist()},
+        "parity_largest_difference": difference,
+        "metrics": {"held_out": _metrics(probabilities, held, thresholds)},
+        "recipe": asdict(shop.recipe),
+        "recipe_hash": shop.recipe.sha256,
+        "data": {"fingerprint": fingerprint, "cells": _census(lesson.cells, held.cells)},
+    }
+    write_bundle(folder, crop=shop.rule, locator=shop.look, **(document | dict(more or {})))
     return Told(held.cells, held.labels, probabilities)
 
 
@@ -234,12 +235,14 @@ def _see(shop: Workshop, network: Network, cells: Sequence[Cell]) -> Seen:
 
 
 def write_out_of_fold(told: Told, data: Path, work: Path) -> None:
-    """Keep what was said of held out cells, for those who look for wrong labels."""
-    np.savez(
+    """Keep what was said of held out cells of the sets, for those who look for wrong labels."""
+    kept = [i for i, cell in enumerate(told.cells) if cell.path.is_relative_to(data)]
+    paths = [told.cells[i].path.relative_to(data).as_posix() for i in kept]
+    save_arrays(
         work / OUT_OF_FOLD_FILE,
-        paths=np.asarray([cell.path.relative_to(data).as_posix() for cell in told.cells]),
-        labels=told.labels,
-        probabilities=told.probabilities,
+        paths=np.asarray(paths),
+        labels=told.labels[kept],
+        probabilities=told.probabilities[kept],
         classes=np.asarray([str(kind) for kind in CLASSES]),
     )
 

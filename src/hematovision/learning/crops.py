@@ -15,7 +15,7 @@ from hematovision.learning.augmentation import (
     jitter_stain,
     turn,
 )
-from hematovision.learning.datasets import SAME_CELL, Cell, Photo, load_picture
+from hematovision.learning.datasets import SAME_CELL, Cell, Photo, load_named
 from hematovision.learning.samples import Samples
 from hematovision.vision.bundle import CropRule, LocatorRule
 from hematovision.vision.classifying import balanced_square, crop_cells
@@ -52,7 +52,7 @@ def locate_middle(cells: Sequence[Cell], *, locator: Locator, rule: LocatorRule)
 
 def _middle_box(path: Path, locator: Locator, rule: LocatorRule) -> Box:
     """Find the largest cell that covers the middle of a picture."""
-    picture = load_picture(path)
+    picture = load_named(path)
     height, width = picture.shape[:2]
     x, y = width // 2, height // 2
     found = locate_cells(picture, measure_glass(picture), locator=locator, rule=rule)
@@ -76,7 +76,7 @@ def as_located(cells: Sequence[Cell], *, locator: Locator, rule: LocatorRule) ->
     """
     located = []
     for cell in cells:
-        picture = load_picture(cell.path)
+        picture = load_named(cell.path)
         found = locate_cells(picture, measure_glass(picture), locator=locator, rule=rule)
         box = max(found, key=_box(cell).overlap, default=None)
         if box and box.overlap(_box(cell)) >= SAME_CELL:
@@ -118,7 +118,7 @@ def wide_squares(cells: Sequence[Cell], rule: CropRule) -> NDArray[np.uint8]:
     wide = replace(rule, size=round(rule.size * MARGIN), context=rule.context * MARGIN)
     squares = []
     for cell in cells:
-        photo = load_picture(cell.path)
+        photo = load_named(cell.path)
         squares.append(balanced_square(photo, _box(cell), measure_glass(photo), wide))
     return np.stack(squares)
 
@@ -146,7 +146,7 @@ def plain_crops(cells: Sequence[Cell], rule: CropRule) -> NDArray[np.uint8]:
     """
     crops = []
     for cell in cells:
-        photo = load_picture(cell.path)
+        photo = load_named(cell.path)
         crops.append(crop_cells(photo, [_box(cell)], measure_glass(photo), rule)[0])
     return np.stack(crops)
 

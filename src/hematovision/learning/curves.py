@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hematovision.learning.answers import Answer
+from hematovision.learning.answers import Answer, are_independent
 
 BINS = 10
 POINTS = 100
@@ -20,15 +20,18 @@ def calibration_error(answers: Sequence[Answer], *, seed: int = 0) -> dict[str, 
 
     Returns:
         The error, and the mean and the 95th percentile of the error that a perfectly calibrated
-        model with the same confidences would show.
+        model with the same confidences would show; without these where many pictures are copies of
+        few photos, for such a model would be right or wrong on all copies at once.
     """
     confidence, right = _by_confidence(answers)
     if not len(right):
         return {"error": 0.0, "perfect": 0.0, "perfect_95": 0.0}
+    error = {"error": round(float(_errors(confidence, right[None])[0]), 4)}
+    if not are_independent(answers):
+        return error
     generator = np.random.default_rng(seed)
     perfect = _errors(confidence, generator.random((PERFECT_DRAWS, len(right))) < confidence)
-    return {
-        "error": round(float(_errors(confidence, right[None])[0]), 4),
+    return error | {
         "perfect": round(float(np.mean(perfect)), 4),
         "perfect_95": round(float(np.percentile(perfect, 95)), 4),
     }
@@ -81,10 +84,15 @@ def risk_coverage(answers: Sequence[Answer]) -> dict[str, Any]:
 def _by_confidence(
     answers: Sequence[Answer],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Give confidences, rising, and whether each was right: both of shape (N,)."""
+    """Give confidences, rising, and how often each was right: both of shape (N,).
+
+    Of equal confidences each gets the share that is right, so that their order does not matter.
+    """
     found = sorted((a for a in answers if a.probabilities), key=lambda answer: answer.confidence)
     confidence = np.asarray([answer.confidence for answer in found], np.float64)
-    return confidence, np.asarray([answer.sure_and_right for answer in found], np.float64)
+    right = np.asarray([answer.sure_and_right for answer in found], np.float64)
+    _, tied, number = np.unique(confidence, return_inverse=True, return_counts=True)
+    return confidence, (np.bincount(tied, weights=right) / number)[tied] if len(right) else right
 
 
 def _bins(number: int) -> list[NDArray[np.intp]]:

@@ -119,6 +119,8 @@ def load_named(path: Path) -> RgbImage:
         return load_picture(path)
     except HematoVisionError as error:
         raise PictureUnreadableError(f"{path}: {error.message} {error.advice}") from error
+    except OSError as error:
+        raise PictureUnreadableError(f"{path}: {error.strerror}.") from error
 
 
 def bccd_photos(data: Path, *, seed: int = 7) -> list[Photo]:
@@ -337,7 +339,10 @@ def _rows(path: Path) -> list[dict[str, str]]:
     if not path.is_file():
         raise DataMissingError(f"{path} is missing; docs/data.md says where to get the set.")
     with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+        rows = list(csv.DictReader(file))
+    if not rows:
+        raise DataMissingError(f"{path} has no rows; docs/data.md says where to get the set.")
+    return rows
 
 
 def _boxes(rows: Iterable[dict[str, str]], key: str) -> dict[str, dict[str, Any]]:

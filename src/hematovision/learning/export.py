@@ -164,12 +164,42 @@ def write_bundle(folder: Path, *, crop: CropRule, locator: LocatorRule, **docume
     (folder / BUNDLE_FILE).write_text(json.dumps(document, indent=2) + "\n")
 
 
+class OutputRefusedError(LearningError):
+    """What lies where the model folder is to be is none, and would be lost."""
+
+
+def check_output(folder: Path, work: Path) -> None:
+    """Insist that a folder may be replaced by a model folder: it is one, empty, or not there.
+
+    Args:
+        folder: Where the model folder is to be.
+        work: Keeps what is needed to go on after a stop.
+
+    Raises:
+        OutputRefusedError: If anything else lies there.
+    """
+    if work.resolve().is_relative_to(folder.resolve()):
+        raise OutputRefusedError(f"{folder} holds the work folder; choose another --output.")
+    is_folder = folder.is_dir()
+    if folder.exists() and not is_folder:
+        raise OutputRefusedError(f"{folder} is a file; choose another --output.")
+    if is_folder and any(folder.iterdir()) and not (folder / BUNDLE_FILE).is_file():
+        raise OutputRefusedError(
+            f"{folder} holds something that is no model, which would be lost; choose another "
+            "--output."
+        )
+
+
 def ship(made: Path, folder: Path) -> None:
-    """Put a made folder in the place of the shipped one; a stop in between leaves one whole."""
+    """Put a made folder in the place of the shipped one.
+
+    The old one is thrown away at last; a stop on the way leaves it, or the new one, beside.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as beside:
-        fresh, old = Path(beside) / "fresh", Path(beside) / "old"
-        shutil.copytree(made, fresh)
-        if folder.exists():
-            folder.rename(old)
-        fresh.rename(folder)
+    beside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
+    fresh, old = beside / "fresh", beside / "old"
+    shutil.copytree(made, fresh)
+    if folder.exists():
+        folder.rename(old)
+    fresh.rename(folder)
+    shutil.rmtree(beside)

@@ -7,12 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
+from hematovision.learning import LearningError
 from hematovision.learning.groups import group_pairs
 
 VIEW = (160, 120)
 SAME_FIELD = 15.5
 """Height of the correlation peak over its spread. The pairs known in BCCD reach 18.5 to 75; below
 15.5 nearly all are unrelated. To group a pair for nothing costs little; a pair missed leaks."""
+
+
+class FieldUnreadableError(LearningError):
+    """A photo is missing or cannot be decoded."""
 
 
 def group_fields(paths: Sequence[Path]) -> list[int]:
@@ -26,6 +31,9 @@ def group_fields(paths: Sequence[Path]) -> list[int]:
 
     Returns:
         One group number a photo, in their order: the index of the group's first photo.
+
+    Raises:
+        FieldUnreadableError: If one is missing or cannot be decoded.
     """
     return group_pairs(len(paths), _overlapping_pairs(_spectra(paths)))
 
@@ -38,8 +46,11 @@ def _spectra(paths: Sequence[Path]) -> NDArray[np.complex64]:
     low_pass = np.exp(-(rows**2 + columns**2) / (2 * 0.16**2))
     spectra = []
     for path in paths:
-        with Image.open(path) as photo:
-            small = photo.convert("L").resize(VIEW, Image.Resampling.BOX)
+        try:
+            with Image.open(path) as photo:
+                small = photo.convert("L").resize(VIEW, Image.Resampling.BOX)
+        except OSError as error:
+            raise FieldUnreadableError(f"{path}: {error}.") from error
         detail = np.asarray(small.filter(ImageFilter.GaussianBlur(0.75)), np.float32)
         detail = detail - np.asarray(small.filter(ImageFilter.GaussianBlur(6)), np.float32)
         spectrum = np.fft.rfft2(detail - detail.mean(), s=(2 * height, 2 * width))

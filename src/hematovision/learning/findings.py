@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from hematovision.cells import CellReader
-from hematovision.learning.datasets import SAME_CELL, Photo, load_picture
+from hematovision.learning.datasets import SAME_CELL, Photo, load_named
 
 
 def score_locator(photos: Iterable[Photo], reader: CellReader) -> dict[str, Any]:
@@ -20,7 +20,7 @@ def score_locator(photos: Iterable[Photo], reader: CellReader) -> dict[str, Any]
     hits, missed, extra = 0, [], []
     for photo in photos:
         left = list(photo.white)
-        readings = reader.read(load_picture(photo.path))
+        readings = reader.read(load_named(photo.path))
         for reading in sorted(readings, key=lambda reading: -reading.box.area):
             best = max(left, key=reading.box.overlap, default=None)
             if best and best.overlap(reading.box) >= SAME_CELL:

@@ -11,6 +11,8 @@ from hematovision.cells import CellReader
 from hematovision.learning import LearningError, Track
 from hematovision.learning.answers import Answer, answer_cells
 from hematovision.learning.datasets import Photo, draw_folds
+from hematovision.learning.keeping import write_whole
+from hematovision.learning.labels import OUT_OF_FOLD_FILE
 from hematovision.learning.protocol import FOUR, labelled_cells
 from hematovision.vision.reader import PhotoReader, load_reader
 
@@ -46,14 +48,16 @@ class FoldRun:
 
 
 def check_trained(work: Path, recipe: Any) -> None:
-    """Insist that a work folder holds a run of a recipe, so that all folds share what it made.
+    """Insist that a work folder holds a finished run of a recipe: all folds share what it made.
+
+    Of an unfinished run the folds would teach what is missing, on photos that judge the model.
 
     Args:
         work: Of `hematovision train`.
         recipe: A dataclass.
 
     Raises:
-        FoldMismatchError: If it holds none, or a run of another recipe.
+        FoldMismatchError: If it holds none, a run of another recipe, or one that is not finished.
     """
     written = work / "recipe.json"
     run = json.loads(written.read_text(encoding="utf-8")) if written.is_file() else {}
@@ -62,6 +66,10 @@ def check_trained(work: Path, recipe: Any) -> None:
         raise FoldMismatchError(
             f"{work} holds no run of this recipe; run hematovision train first, with the same "
             "--seed."
+        )
+    if not (work / OUT_OF_FOLD_FILE).is_file():
+        raise FoldMismatchError(
+            f"The run in {work} is not finished; run hematovision train again, it goes on."
         )
 
 
@@ -207,9 +215,7 @@ def _write(path: Path, run: FoldRun, reader: CellReader, answers: Sequence[Answe
         "model": asdict(reader.model),
         "answers": [answer.as_document() for answer in answers],
     }
-    unfinished = path.with_suffix(".unfinished")
-    unfinished.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    unfinished.replace(path)
+    write_whole(path, json.dumps(document, indent=2) + "\n")
 
 
 def _path(work: Path, fold: int) -> Path:

@@ -8,19 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hematovision.cells import CellType
-from hematovision.learning.datasets import Cell
 from hematovision.learning.refusals import auroc_with_limits
-from hematovision.learning.refusals import score_known as score_known
 from hematovision.vision.knowing import SIGNALS, Knower
-
-UNNAMED = "white"
-"""The kind of leukocytes that nobody named: known, and of no use to place a type."""
 
 SAME_AS = {"platelet": ("platelet", "platelets")}
 """Kinds that one type goes by in several sets."""
-
-STRANGERS = "strangers"
-"""The source of what is no cell."""
 
 KEPT_DIRECTIONS = 64
 RIDGE = 1e-3
@@ -97,29 +89,6 @@ def see_crops(
     return Seen(logits, features, tuple(map(str, kinds)), tuple(map(str, sources)))
 
 
-def see_cells(
-    network: Classifier,
-    cells: Sequence[Cell],
-    crops: NDArray[np.uint8],
-    strangers: tuple[NDArray[np.uint8], Sequence[str]],
-) -> Seen:
-    """Show cells that were cut out, and strangers, to a network.
-
-    Args:
-        network: The classifier.
-        cells: What the crops show.
-        crops: Shape (N, size, size, 3), RGB, uint8, cut as the reader does.
-        strangers: Crops and kinds, from `no_blood.stranger_crops`.
-    """
-    alien, kinds = strangers
-    return see_crops(
-        network,
-        np.concatenate([crops, alien]),
-        [*(cell.published_type for cell in cells), *kinds],
-        [*(cell.source for cell in cells), *[STRANGERS] * len(kinds)],
-    )
-
-
 def fit_knower(told: Seen, *, classes: Sequence[CellType], without: str | None = None) -> Knower:
     """Fit the score to what was learnt, and to what is to be refused.
 
@@ -129,8 +98,7 @@ def fit_knower(told: Seen, *, classes: Sequence[CellType], without: str | None =
     as the square root of its number says, known and unknown the same altogether.
 
     Args:
-        told: Cells that the network learnt from; kinds that are no named type (but `UNNAMED`) are
-            to be refused.
+        told: What the network learnt from; kinds that are no named type are to be refused.
         classes: The order of the network's outputs.
         without: A type to leave out of what is refused, so that it can be scored.
 
@@ -139,7 +107,7 @@ def fit_knower(told: Seen, *, classes: Sequence[CellType], without: str | None =
     """
     told = told.without(without) if without else told
     place = told.named(classes)
-    known = (place >= 0) | (np.asarray(told.kinds) == UNNAMED)
+    known = place >= 0
     types = [i for i, kind in enumerate(classes) if kind is not CellType.OTHER]
     missing = [classes[i] for i in types if not (place == i).any()]
     if missing or known.all():

@@ -1,9 +1,11 @@
-"""Scores of types that neither network nor score had seen, kept beside the folds."""
+"""Scores of types whose cells neither network nor score had seen, kept beside the folds."""
 
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+from hematovision.learning.keeping import write_whole
 
 LEFT_OUT_FILE = "left_out.json"
 
@@ -22,7 +24,7 @@ def keep_left_out(
     if not kept:
         kept = measure()
         document = {"recipe_hash": recipe_hash, "types": dict(kept)}
-        (work / LEFT_OUT_FILE).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        write_whole(work / LEFT_OUT_FILE, json.dumps(document, indent=2) + "\n")
     return kept
 
 

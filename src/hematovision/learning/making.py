@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hematovision.learning.assembling import (
+    VERSION,
     HeldOut,
     ask,
     assemble,
@@ -21,7 +22,8 @@ from hematovision.learning.datasets import (
     pbc_cells,
     txl_photos,
 )
-from hematovision.learning.export import ship
+from hematovision.learning.export import check_output, ship
+from hematovision.learning.laboratory import laboratory_cells, photos_of, sha256_of_table
 from hematovision.learning.leaks import refuse_leaks
 from hematovision.learning.network import with_views
 from hematovision.learning.plots import plot_history
@@ -44,6 +46,7 @@ def make_model(
     folder: Path,
     recipe: Recipe,
     locator: Path | None = None,
+    also: Path | None = None,
 ) -> None:
     """Train locator and classifier and write the model folder.
 
@@ -54,18 +57,25 @@ def make_model(
         folder: The model folder to make, or to replace once the new one is whole.
         recipe: How to learn.
         locator: A finished `locator.onnx` to take in the place of teaching one.
+        also: A laboratory's set, from `hematovision dataset export`, to learn from too.
 
     Raises:
+        OutputRefusedError: If something that is no model lies where it is to be.
         DataMissingError: If a set is not there.
+        LaboratorySetError: If the laboratory's set cannot be learnt from.
         LeakError: If a photo to learn from shows a field of the test photos.
         RecipeMismatchError: If the work folder holds a run of another recipe.
         ParityError: If `blood_cell.h5` and its ONNX twin do not give one answer.
     """
+    check_output(folder, work)
     log.info("Looking for photos that show one field")
     photos = [*bccd_photos(data, seed=recipe.seed), *txl_photos(data)]
-    refuse_leaks(_parts(data, photos))
+    own = laboratory_cells(also, seed=recipe.seed) if also else []
+    refuse_leaks(_parts(data, photos, own))
     learnt_from = fingerprint(_used(data, photos), data)
     origin = {"data": learnt_from, "backbone_weights": _origin(backbone_weights)}
+    if also:
+        origin["also"] = sha256_of_table(also)
     open_work(work, recipe, **origin, locator=sha256_of(locator) if locator else "taught")
     shop = open_workshop(
         data,
@@ -76,9 +86,12 @@ def make_model(
         locator=locator,
     )
     log.info("Cutting out the cells")
-    lesson = lesson_of(shop, photos)
+    lesson = lesson_of(shop, photos, own=own)
     held = hold_out(shop, photos, lesson)
     network = train_classifier(lesson, trunk=shop.trunk, name="fine", work=work, recipe=recipe)
+    calibrating = [cell for cell in own if cell.split == "val"]
+    if calibrating:
+        held.append(ask(shop, with_views(network), calibrating))
     made = work / folder.name
     told = assemble(
         shop,
@@ -87,6 +100,7 @@ def make_model(
         held,
         made,
         fingerprint=learnt_from,
+        more=_of_laboratory(also, own),
     )
     write_out_of_fold(told, data, work)
     plot_history(work)
@@ -127,17 +141,20 @@ def make_fold(
     return folder
 
 
-def lesson_of(shop: Workshop, photos: Sequence[Photo], *, without: str = "") -> Lesson:
+def lesson_of(
+    shop: Workshop, photos: Sequence[Photo], *, without: str = "", own: Sequence[Cell] = ()
+) -> Lesson:
     """Gather what a classifier learns from.
 
     Args:
         shop: The shared part.
         photos: Of BCCD and txl.
         without: A published type of *other* to leave out, by whatever name it goes.
+        own: Cells of a laboratory; those of split `train` are learnt from.
     """
     cells = [
         cell
-        for cell in shop.cells(photos)
+        for cell in [*shop.cells(photos), *own]
         if cell.split == "train" or (cell.source == "bccd" and cell.split in LEARNT)
     ]
     things = red_and_platelet_cells(photos, number=OTHER_THINGS, seed=shop.recipe.seed)
@@ -209,10 +226,19 @@ def leave_types_out(
     return scores
 
 
-def _parts(data: Path, photos: Sequence[Photo]) -> dict[str, list[Path]]:
-    """List the pictures that are learnt from, that calibrate, and that judge."""
+def _of_laboratory(also: Path | None, own: Sequence[Cell]) -> dict[str, object]:
+    """Say in the bundle with which photos of a laboratory a model was made."""
+    if also is None:
+        return {}
+    version = f"{VERSION}+also.{sha256_of_table(also)[:8]}"
+    return {"version": version, "learnt_photos": photos_of(own)}
+
+
+def _parts(data: Path, photos: Sequence[Photo], own: Sequence[Cell] = ()) -> dict[str, list[Path]]:
+    """List the pictures that are learnt from, that calibrate, and that judge; each once."""
     parts: dict[str, list[Path]] = {"learnt": [], "calibrating": [], "scored": []}
-    everything: list[Photo | Cell] = [*photos, *pbc_cells(data)]
+    seen = {cell.path: cell for cell in own}
+    everything: list[Photo | Cell] = [*photos, *pbc_cells(data), *seen.values()]
     for one in everything:
         learnt = one.split == "train" or (one.source == "bccd" and one.split in LEARNT)
         part = "learnt" if learnt else {"val": "calibrating", "test": "scored"}.get(one.split)

@@ -182,6 +182,13 @@ def _known(bench: Bench) -> Any:
     return score_known(_inside(bench), bench.data, track=bench.track, left_out=left_out)
 
 
+def _is_without_left_out(bench: Bench, known: Any) -> bool:
+    """Tell whether networks without a type of cells have spoken since."""
+    if known.get("leave_one_type_out") or not bench.folds:
+        return False
+    return bool(read_left_out(bench.folds, recipe_of(bench.reader)))
+
+
 def _explanations(bench: Bench) -> Any:
     from hematovision.learning.explanations import measure_explanations
 
@@ -218,17 +225,19 @@ class Part:
         run: Measures it.
         sets: The sets that it scores; None where it fills the key of its own name.
         always: Whether it runs where nobody asks for it.
+        is_outdated: Tells whether there is more to say by now than what was found before.
     """
 
     run: Callable[[Bench], Any]
     sets: Callable[[Bench], Sequence[str]] | None = None
     always: bool = True
+    is_outdated: Callable[[Bench, Any], bool] = lambda bench, found: False
 
     def find_kept(self, name: str, bench: Bench, document: Mapping[str, Any]) -> bool:
         """Tell whether a document holds it."""
         if self.sets:
             return set(self.sets(bench)) <= set(document["sets"])
-        return bool(document[name])
+        return bool(document[name]) and not self.is_outdated(bench, document[name])
 
     def put(self, name: str, found: Any, document: dict[str, Any]) -> None:
         """Put what was measured in its place; sets in the order of the protocol."""
@@ -252,7 +261,7 @@ PARTS: dict[str, Part] = {
     "jtsc": _one("jtsc", jtsc),
     "external": Part(_external, lambda bench: list(bench.externals), always=False),
     "locator": Part(_locator),
-    "known": Part(_known),
+    "known": Part(_known, is_outdated=_is_without_left_out),
     "explanations": Part(_explanations),
     "morphology": Part(_morphology),
     "robustness": Part(_robustness, always=False),

@@ -148,12 +148,12 @@ def plot_reliability(bins: Sequence[Bin], calibration: Calibration | None = None
         axes.set(xlim=(lowest, 1.01), ylim=(lowest, 1.01))
         axes.legend(loc="upper left")
         if calibration:
-            axes.set_title(
-                f"error {calibration.error:.3f}; perfect {calibration.perfect:.3f}, "
-                f"at most {calibration.perfect_95:.3f}",
-                fontsize=9,
-                loc="left",
-            )
+            title = f"error {calibration.error:.3f}"
+            if calibration.perfect is not None and calibration.perfect_95 is not None:
+                title += (
+                    f"; perfect {calibration.perfect:.3f}, at most {calibration.perfect_95:.3f}"
+                )
+            axes.set_title(title, fontsize=9, loc="left")
         _percent(axes)
     return figure
 

@@ -35,7 +35,10 @@ class HeadChange:
 
 
 def refine_head(
-    logits: NDArray[np.float32], features: NDArray[np.float32], labels: NDArray[np.intp]
+    logits: NDArray[np.float32],
+    features: NDArray[np.float32],
+    labels: NDArray[np.intp],
+    groups: NDArray[np.intp] | None = None,
 ) -> HeadChange:
     """Learn what to add to a head: logistic regression that is drawn towards no change.
 
@@ -46,8 +49,9 @@ def refine_head(
         logits: What the old head says, shape (N, C).
         features: What it says it from, shape (N, D).
         labels: Types' indices, shape (N,).
+        groups: Cells of one are never on both sides, shape (N,); None where each is of another.
     """
-    folds = stratified_folds(labels)
+    folds = _folds(labels, groups)
 
     def surprise(strength: float) -> float:
         said = _left_out(logits, features, labels, folds, strength)
@@ -57,14 +61,18 @@ def refine_head(
 
 
 def cross_validate(
-    logits: NDArray[np.float32], features: NDArray[np.float32], labels: NDArray[np.intp]
+    logits: NDArray[np.float32],
+    features: NDArray[np.float32],
+    labels: NDArray[np.intp],
+    groups: NDArray[np.intp] | None = None,
 ) -> Floats:
-    """Give each cell the logits of a head that was refined without it, shape (N, C)."""
-    folds = stratified_folds(labels, seed=1)
+    """Give each cell the logits of a head that was refined without it and its group: (N, C)."""
+    folds = _folds(labels, groups, seed=1)
     said = np.empty(logits.shape)
-    for fold in range(FOLDS):
+    for fold in np.unique(folds):
         out = folds == fold
-        change = refine_head(logits[~out], features[~out], labels[~out])
+        rest = None if groups is None else groups[~out]
+        change = refine_head(logits[~out], features[~out], labels[~out], rest)
         said[out] = change(logits[out], features[out])
     return said
 
@@ -77,6 +85,31 @@ def stratified_folds(labels: NDArray[np.intp], *, seed: int = 0) -> NDArray[np.i
         cells = generator.permutation(np.flatnonzero(labels == kind))
         folds[cells] = (np.arange(len(cells)) + generator.integers(FOLDS)) % FOLDS
     return folds
+
+
+def grouped_folds(
+    labels: NDArray[np.intp], groups: NDArray[np.intp], *, seed: int = 0
+) -> NDArray[np.intp]:
+    """Deal whole groups out to `FOLDS` folds, large ones first, each type as evenly as it goes."""
+    shuffled = np.random.default_rng(seed).permutation(np.unique(groups))
+    dealt = np.zeros((FOLDS, labels.max() + 1), np.intp)
+    folds = np.empty(len(labels), np.intp)
+    for group in sorted(shuffled, key=lambda group: -int((groups == group).sum())):
+        inside = groups == group
+        counted = np.bincount(labels[inside], minlength=dealt.shape[1])
+        crowded = dealt[:, counted > 0].sum(axis=1)
+        fold = min(range(FOLDS), key=lambda fold: (crowded[fold], dealt[fold].sum()))
+        dealt[fold] += counted
+        folds[inside] = fold
+    return folds
+
+
+def _folds(
+    labels: NDArray[np.intp], groups: NDArray[np.intp] | None, *, seed: int = 0
+) -> NDArray[np.intp]:
+    if groups is None:
+        return stratified_folds(labels, seed=seed)
+    return grouped_folds(labels, groups, seed=seed)
 
 
 def _left_out(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hematovision.cells import CellReader, CellType, Decision, Reading
 from hematovision.learning import Track
-from hematovision.learning.datasets import bccd_photos, load_picture, pbc_cells, txl_photos
+from hematovision.learning.datasets import bccd_photos, load_named, pbc_cells, txl_photos
 from hematovision.learning.no_blood import pictures_to_score
 from hematovision.learning.strangers import Stranger
 
@@ -58,7 +58,6 @@ def score_known(
     data: Path,
     *,
     track: Track,
-    exclude_exposed: Mapping[str, CellReader] | None = None,
     left_out: Mapping[str, Any] | None = None,
 ) -> dict[str, Any] | None:
     """Measure end to end how well what is not known is told from the five mature types.
@@ -67,13 +66,12 @@ def score_known(
         reader: The pipeline.
         data: The folder of the sets.
         track: Shows how far it is.
-        exclude_exposed: Readers that have never seen a type, by that type.
-        left_out: What such networks said before, by type.
+        left_out: What networks that have not seen a type said of it, by type.
 
     Returns:
         Scores of the other types of PBC and of pictures without blood against the mature cells of
         PBC's test split; None where the model has no score of known or not. `other_types` are
-        scored by networks that have not seen them where these, or their scores, are given for all
+        scored by networks that have not seen them where their scores are given for all
         (`leave_one_type_out` says so); `seen_types` always by this one.
         `mature` says how many of the mature cells were named.
 
@@ -92,15 +90,7 @@ def score_known(
         kind: _score(known, _read_cells(reader, track(paths, f"known, {kind}")), "cells")
         for kind, paths in others.items()
     }
-    excluded = {
-        kind: _score(
-            _read_cells(blind, track(mature, f"known without {kind}")),
-            _read_cells(blind, others[kind]),
-            "cells",
-        )
-        for kind, blind in (exclude_exposed or {}).items()
-    }
-    blind_scores = excluded or left_out or {}
+    blind_scores = left_out or {}
     whole = set(blind_scores) == set(OTHER_TYPES)
     strangers = pictures_to_score([*bccd_photos(data), *txl_photos(data)], mature, seed=0)
     return {
@@ -115,14 +105,14 @@ def score_known(
 def _says_known(reader: CellReader, paths: Iterable[Path]) -> bool:
     """Tell by the first cell that is found whether a reader has the score."""
     for path in paths:
-        for reading in reader.read(load_picture(path)):
+        for reading in reader.read(load_named(path)):
             return reading.known is not None
     return False
 
 
 def _read_cells(reader: CellReader, paths: Iterable[Path]) -> Refusals:
     """Read pictures of one cell; the largest that is located counts."""
-    said = [reader.read(load_picture(path)) for path in paths]
+    said = [reader.read(load_named(path)) for path in paths]
     return _refusals([sorted(one, key=lambda reading: -reading.box.area)[:1] for one in said])
 
 

@@ -1,8 +1,11 @@
 """The photos and the labelled cells of another microscope, as crops."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +14,16 @@ from hematovision.cells import CellType
 from hematovision.errors import HematoVisionError
 from hematovision.learning import LearningError, Track
 from hematovision.learning.crops import as_located, locate_middle, plain_crops
-from hematovision.learning.datasets import Cell, bccd_cells, bccd_photos, load_picture, pbc_cells
+from hematovision.learning.datasets import (
+    Cell,
+    PictureUnreadableError,
+    bccd_cells,
+    bccd_photos,
+    load_picture,
+    pbc_cells,
+)
+from hematovision.learning.laboratory import is_laboratory_set, laboratory_cells, photos_of
+from hematovision.learning.refining import FOLDS
 from hematovision.vision.bundle import Bundle
 from hematovision.vision.classifying import crop_cells
 from hematovision.vision.locating import Locator, locate_cells
@@ -99,28 +111,93 @@ def read_site(
     return Site(np.stack(crops), read, unread, empty)
 
 
-def read_labelled(
-    folder: Path, bundle: Bundle, *, locator: Locator
-) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
-    """Cut out the labelled cells of a site; each picture shows one, in its middle.
+class Labelled(NamedTuple):
+    """Labelled cells of a site.
+
+    Attributes:
+        crops: Shape (N, size, size, 3), RGB, uint8.
+        labels: The index of each one's class, shape (N,).
+        groups: The field or film of each, shape (N,): one group is never on both sides of a split.
+            None where every cell is of another.
+        photos: Of a laboratory's set the sha256 of each photo, as it was sent.
+    """
+
+    crops: NDArray[np.uint8]
+    labels: NDArray[np.intp]
+    groups: NDArray[np.intp] | None = None
+    photos: Sequence[str] = ()
+
+
+def read_labelled(folder: Path, bundle: Bundle, *, locator: Locator) -> Labelled:
+    """Cut out the labelled cells of a site.
 
     Args:
-        folder: Holds a folder of pictures for each type, named like the type.
+        folder: Holds a folder of pictures for each type, named like the type, each picture with
+            one cell in its middle; or is a set that `hematovision dataset export` wrote.
         bundle: Its classes, and how cells are cut out.
         locator: Its network.
 
-    Returns:
-        Crops of shape (N, size, size, 3), RGB, uint8, and the index of each one's class, (N,).
-
     Raises:
         SiteLabelsError: If a folder has no type's name, a picture cannot be read, there are more
-            than `MOST_LABELLED` cells, fewer than `FEWEST_OF_A_TYPE` of a type, or one type only.
+            than `MOST_LABELLED` cells, fewer than `FEWEST_OF_A_TYPE` of a type, or one type only;
+            or if the cells of a set come from too few photos.
+        LaboratorySetError: If the table of a set cannot be understood.
     """
+    if is_laboratory_set(folder):
+        return _labelled_of(draw_labelled(laboratory_cells(folder), bundle), bundle)
     cells = [cell for part in _folders_of_types(folder, bundle) for cell in _cells_in(part)]
     if len(cells) > MOST_LABELLED:
         raise SiteLabelsError(
             f"{len(cells)} labelled cells are more than the {MOST_LABELLED} that this is made for."
         )
+    _insist_on_types(cells)
+    return _cut(_located(cells, locator, bundle), bundle)
+
+
+def draw_labelled(cells: Sequence[Cell], bundle: Bundle, *, seed: int = 0) -> list[Cell]:
+    """Draw at most `MOST_LABELLED` cells of a set, its types as evenly as they are there.
+
+    Types with fewer than `FEWEST_OF_A_TYPE` cells are left out.
+    """
+    generator = np.random.default_rng(seed)
+    shuffled = [cells[i] for i in generator.permutation(len(cells))]
+    queues = {
+        kind: sorted(_spread(kind, shuffled), key=lambda turn: turn[0]) for kind in bundle.classes
+    }
+    usable = {kind: queue for kind, queue in queues.items() if len(queue) >= FEWEST_OF_A_TYPE}
+    turns = zip_longest(*usable.values())
+    drawn = [turn[1] for row in turns for turn in row if turn is not None]
+    # What is over the edge is of the types with most cells.
+    return drawn[:MOST_LABELLED]
+
+
+def _spread(kind: CellType, cells: Sequence[Cell]) -> list[tuple[int, Cell]]:
+    """Number the cells of a type within their photos, so that every photo has its first first."""
+    seen: Counter[Path] = Counter()
+    spread = []
+    for cell in cells:
+        if cell.cell_type is kind:
+            spread.append((seen[cell.path], cell))
+            seen[cell.path] += 1
+    return spread
+
+
+def _labelled_of(cells: Sequence[Cell], bundle: Bundle) -> Labelled:
+    """Cut out cells of a laboratory's set; whole films are groups, or photos of few films."""
+    _insist_on_types(cells)
+    names = [cell.group for cell in cells]
+    if len(set(names)) < FOLDS:
+        names = [cell.path.stem for cell in cells]
+    if len(set(names)) < FOLDS:
+        raise SiteLabelsError(
+            f"The cells come from {len(set(names))} photos; to check what they teach, give cells "
+            f"of {FOLDS} or more."
+        )
+    groups = np.unique(names, return_inverse=True)[1]
+    return _cut(cells, bundle)._replace(groups=groups, photos=photos_of(cells))
+
+
+def _insist_on_types(cells: Sequence[Cell]) -> None:
     kinds = {cell.cell_type for cell in cells}
     if len(kinds) < FEWEST_TYPES:
         raise SiteLabelsError("There are cells of fewer than two types; nothing tells them apart.")
@@ -131,11 +208,22 @@ def read_labelled(
                 f"{number} cells of type {kind} are too few to check what they teach; give "
                 f"{FEWEST_OF_A_TYPE} or more, or leave the type out."
             )
+
+
+def _located(cells: Sequence[Cell], locator: Locator, bundle: Bundle) -> list[Cell]:
     try:
-        crops = plain_crops(locate_middle(cells, locator=locator, rule=bundle.locator), bundle.crop)
-    except HematoVisionError as error:
-        raise SiteLabelsError(f"A labelled cell cannot be read. {error.message}") from error
-    return crops, np.asarray([bundle.classes.index(cell.cell_type) for cell in cells])
+        return locate_middle(cells, locator=locator, rule=bundle.locator)
+    except PictureUnreadableError as error:
+        raise SiteLabelsError(f"A labelled cell cannot be read. {error}") from error
+
+
+def _cut(cells: Sequence[Cell], bundle: Bundle) -> Labelled:
+    try:
+        crops = plain_crops(cells, bundle.crop)
+    except PictureUnreadableError as error:
+        raise SiteLabelsError(f"A labelled cell cannot be read. {error}") from error
+    labels = [bundle.classes.index(cell.cell_type) for cell in cells]
+    return Labelled(crops, np.asarray(labels))
 
 
 def _folders_of_types(folder: Path, bundle: Bundle) -> list[Path]:

@@ -18,6 +18,7 @@ from hematovision.learning import LearningError
 from hematovision.learning.attributes import AttributeLoss, Vocabulary
 from hematovision.learning.crops import CellSamples
 from hematovision.learning.datasets import Cell, Photo
+from hematovision.learning.keeping import write_whole
 from hematovision.learning.locator import LocatorSamples, build_locator, compile_locator
 from hematovision.learning.network import (
     build_classifier,
@@ -32,7 +33,7 @@ STEPS_AN_EPOCH = 100
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Everything that decides what comes out of training, beside the data.
+    """Everything that decides what comes out of training, beside the data and this very code.
 
     Attributes:
         seed: Of weights, samples and the draws of photos.
@@ -101,6 +102,15 @@ class Lesson:
     vocabulary: Vocabulary
     rule: CropRule
 
+    @property
+    def sha256(self) -> str:
+        """Tell this lesson from every other: pixels, labels and words, in their order."""
+        told = hashlib.sha256(repr((self.classes, self.rule)).encode())
+        told.update(repr([(c.cell_type, c.published_type, c.source) for c in self.cells]).encode())
+        told.update(np.ascontiguousarray(self.squares).data)
+        told.update(np.ascontiguousarray(self.words).data)
+        return told.hexdigest()
+
     def without(self, pictures: Container[str]) -> "Lesson":
         """Leave out the cells of some pictures, by their names."""
         kept = [i for i, cell in enumerate(self.cells) if cell.path.name not in pictures]
@@ -130,12 +140,13 @@ def open_work(folder: Path, recipe: Recipe, **origin: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     written = folder / "recipe.json"
     run = asdict(recipe) | origin
-    if written.is_file() and json.loads(written.read_text()) != json.loads(json.dumps(run)):
+    if not written.is_file():
+        write_whole(written, json.dumps(run, indent=2) + "\n")
+    elif json.loads(written.read_text()) != json.loads(json.dumps(run)):
         raise RecipeMismatchError(
             f"{folder} holds a run of another recipe, other data or other weights; choose another "
             "--work, or delete it."
         )
-    written.write_text(json.dumps(run, indent=2) + "\n")
 
 
 def train_locator(
@@ -256,8 +267,9 @@ def _teach(
     work: Path,
     recipe: Recipe,
 ) -> None:
-    """Fit a network to a lesson, or load what an earlier run made of it."""
+    """Fit a network to a lesson, or load what an earlier run made of this very lesson."""
     done = work / f"{name}.weights.h5"
+    _claim(work / f"{name}.lesson", lesson)
     if done.is_file():
         network.load_weights(done)
         return
@@ -283,6 +295,21 @@ def _teach(
     )
     fit(network, samples, name=name, steps=steps, work=work)
     network.save_weights(done)
+
+
+def _claim(written: Path, lesson: Lesson) -> None:
+    """Insist that what lies under a name was learnt from this lesson, or is yet to be.
+
+    Raises:
+        RecipeMismatchError: If it was learnt from other cells, labels or words.
+    """
+    own = lesson.sha256
+    if written.is_file() and written.read_text().strip() != own:
+        raise RecipeMismatchError(
+            f"{written.stem} in {written.parent} was learnt from other cells or labels; choose "
+            f"another --work, or delete {written.parent}/{written.stem}*."
+        )
+    write_whole(written, own + "\n")
 
 
 def fit(

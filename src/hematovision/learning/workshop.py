@@ -30,6 +30,7 @@ from hematovision.learning.datasets import (
     txl_photos,
 )
 from hematovision.learning.export import export_locator
+from hematovision.learning.keeping import save_arrays, write_whole
 from hematovision.learning.locator import SIDE
 from hematovision.learning.network import CLASSIFIER_SIZE
 from hematovision.learning.no_blood import pictures_to_refuse, stranger_crops
@@ -199,7 +200,7 @@ def _locator(
     if not written.is_file():
         validation = [photo for photo in photos if photo.split == "val" and photo.white]
         look = choose_score(validation, network, LocatorRule(SIDE, SCORES[0], LOCATOR_OVERLAP))
-        written.write_text(json.dumps(asdict(look)) + "\n")
+        write_whole(written, json.dumps(asdict(look)) + "\n")
     return network, LocatorRule(**json.loads(written.read_text()))
 
 
@@ -238,7 +239,7 @@ def _boxes(
         log.info("Looking for the cell in each of %d pictures", len(cells))
         found = locate_middle(cells, locator=locator, rule=look)
         boxes = {_name(cell, data): cell.box.as_list() for cell in found if cell.box}
-        written.write_text(json.dumps(boxes) + "\n")
+        write_whole(written, json.dumps(boxes) + "\n")
     return {name: Box(*sides) for name, sides in json.loads(written.read_text()).items()}
 
 
@@ -270,7 +271,7 @@ def _strangers(
             cut[split], _ = stranger_crops(
                 pictures, locator=locator, look=look, rule=wide, squares=squares, seed=seed
             )
-        np.savez_compressed(written, train=cut["train"], val=cut["val"])
+        save_arrays(written, train=cut["train"], val=cut["val"])
     with np.load(written) as kept:
         return {split: kept[split] for split in ("train", "val")}
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,6 +85,11 @@ class Bundle:
     document: Mapping[str, Any]
 
 
+def damaged_by(path: Path, error: Exception) -> ModelDamagedError:
+    """Say that a file of the model folder cannot be understood, and why."""
+    return ModelDamagedError("%(path)s cannot be understood: %(reason)s", path=path, reason=error)
+
+
 def read_bundle(folder: Path) -> Bundle:
     """Read a model folder.
 
@@ -91,24 +97,33 @@ def read_bundle(folder: Path) -> Bundle:
         folder: Holds `bundle.json`, `blood_cell.onnx` and `locator.onnx`.
 
     Raises:
-        ModelMissingError: If the folder or one of these files is not there.
+        ModelMissingError: If the folder or one of these files is not there, or may not be read.
         ModelDamagedError: If `bundle.json` cannot be understood.
     """
-    for name in (BUNDLE_FILE, CLASSIFIER_FILE, LOCATOR_FILE):
-        if not (folder / name).is_file():
-            raise ModelMissingError(f"No model is loaded: {folder / name} is missing.")
-    raw = (folder / BUNDLE_FILE).read_bytes()
+    try:
+        for name in (BUNDLE_FILE, CLASSIFIER_FILE, LOCATOR_FILE):
+            if not (folder / name).is_file():
+                raise ModelMissingError(
+                    "No model is loaded: %(path)s is missing.", path=folder / name
+                )
+        raw = (folder / BUNDLE_FILE).read_bytes()
+    except OSError as error:
+        raise ModelMissingError(
+            "No model is loaded: %(path)s cannot be read: %(reason)s.",
+            path=error.filename or folder,
+            reason=error.strerror,
+        ) from error
     try:
         document = json.loads(raw)
         classes = tuple(CellType(name) for name in document["classes"])
         return Bundle(
             folder=folder,
             identity=ModelIdentity(
-                document["name"], document["version"], hashlib.sha256(raw).hexdigest()
+                _text(document["name"]), _text(document["version"]), hashlib.sha256(raw).hexdigest()
             ),
             classes=classes,
             crop=_crop_rule(**document["crop"]),
-            locator=LocatorRule(**document["locator"]),
+            locator=_locator_rule(**document["locator"]),
             coverage=_share(document["prediction_set"]["coverage"]),
             set_thresholds=_set_thresholds(document["prediction_set"], classes),
             known_threshold=_known_threshold(document),
@@ -116,8 +131,8 @@ def read_bundle(folder: Path) -> Bundle:
             files=_hashes(document["files"]),
             document=document,
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelDamagedError(f"{folder / BUNDLE_FILE} cannot be understood: {error}") from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise damaged_by(folder / BUNDLE_FILE, error) from error
 
 
 def _hashes(files: Mapping[str, str]) -> dict[str, str]:
@@ -154,6 +169,13 @@ def _morphology(rule: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]
     return {attribute: tuple(values) for attribute, values in rule.items()}
 
 
+def _text(value: object) -> str:
+    """Insist on a text."""
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
 def _share(value: object) -> float:
     """Insist on a number of 0 to 1; JSON also has text, true and NaN."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
@@ -162,16 +184,49 @@ def _share(value: object) -> float:
 
 
 def _crop_rule(
-    *, stain_mean: Sequence[float], stain_spread: Sequence[float], **others: Any
+    *,
+    size: object,
+    context: object,
+    stain_strength: object,
+    stain_mean: Sequence[object],
+    stain_spread: Sequence[object],
 ) -> CropRule:
-    """Turn the lists of JSON into the tuples of a rule."""
-    red, green, blue = stain_mean
-    spread_red, spread_green, spread_blue = stain_spread
+    """Turn JSON into a rule, insisting on numbers."""
+    red, green, blue = map(_number, stain_mean)
+    spread_red, spread_green, spread_blue = map(_number, stain_spread)
     return CropRule(
-        **others,
+        size=_whole(size),
+        context=_positive(context),
+        stain_strength=_share(stain_strength),
         stain_mean=(red, green, blue),
         stain_spread=(spread_red, spread_green, spread_blue),
     )
+
+
+def _locator_rule(*, side: object, score: object, overlap: object) -> LocatorRule:
+    """Turn JSON into a rule, insisting on numbers."""
+    return LocatorRule(_whole(side), _share(score), _share(overlap))
+
+
+def _number(value: object) -> float:
+    """Insist on a finite number."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{value!r} is not a finite number")
+    return float(value)
+
+
+def _positive(value: object) -> float:
+    """Insist on a finite number above zero."""
+    if _number(value) <= 0:
+        raise ValueError(f"{value!r} is not above zero")
+    return _number(value)
+
+
+def _whole(value: object) -> int:
+    """Insist on a whole number above zero."""
+    if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
+        raise ValueError(f"{value!r} is not a whole number above zero")
+    return value
 
 
 def damaged_files(bundle: Bundle) -> tuple[str, ...]:
@@ -182,5 +237,8 @@ def damaged_files(bundle: Bundle) -> tuple[str, ...]:
 
 
 def sha256_of(path: Path) -> str:
-    """Hash a file; a missing one has the empty digest, which equals no other."""
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+    """Hash a file; one that cannot be read has the empty digest, which equals no other."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""

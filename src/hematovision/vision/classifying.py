@@ -1,6 +1,7 @@
 """From a photo and its boxes to what is said of every cell."""
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +9,7 @@ from PIL import Image
 
 from hematovision.cells import Box, CellType, Decision, Doubt, Reading, RgbImage
 from hematovision.vision.bundle import Bundle, CropRule
-from hematovision.vision.staining import balance_white, even_stain
+from hematovision.vision.staining import balance_white, measure_stain, move_stain
 
 
 def crop_cells(
@@ -25,8 +26,30 @@ def crop_cells(
     Returns:
         Shape (N, size, size, 3), RGB, uint8; beyond the photo's border lies glass.
     """
-    crops = [even_stain(balanced_square(photo, box, glass, rule), rule) for box in boxes]
-    return np.stack(crops) if crops else np.zeros((0, rule.size, rule.size, 3), np.uint8)
+    return cut_cells(photo, boxes, glass, rule).crops
+
+
+class Cut(NamedTuple):
+    """Cells that are cut out.
+
+    Attributes:
+        crops: Shape (N, size, size, 3), RGB, uint8, with their stain evened.
+        stains: What their stain was before: shape (2, 3) each, from `measure_stain`.
+    """
+
+    crops: NDArray[np.uint8]
+    stains: tuple[NDArray[np.float32] | None, ...]
+
+
+def cut_cells(
+    photo: RgbImage, boxes: Sequence[Box], glass: NDArray[np.float32], rule: CropRule
+) -> Cut:
+    """Cut a square around every cell, and keep how it was stained; see `crop_cells`."""
+    squares = [balanced_square(photo, box, glass, rule) for box in boxes]
+    stains = [measure_stain(square, rule.context) for square in squares]
+    crops = [move_stain(*pair, rule) for pair in zip(squares, stains, strict=True)]
+    shape = (0, rule.size, rule.size, 3)
+    return Cut(np.stack(crops) if crops else np.zeros(shape, np.uint8), tuple(stains))
 
 
 def square_around(box: Box, rule: CropRule) -> Box:

@@ -20,6 +20,9 @@ MAX_PADDING = 2**14
 MAX_SCANS = 64
 """A progressive JPEG has about ten."""
 
+MAX_EXIF = 2**20
+"""Bytes of Exif in a JPEG, which Pillow glues together, copying all of it for every segment."""
+
 MAX_STRIPS = 50_000
 """Strips or tiles of a TIFF; a row of pixels may be one."""
 
@@ -61,12 +64,14 @@ def refuse_crumbs(data: bytes) -> None:
     """
     kind = find_kind(data)
     if kind in _WALKS and _WALKS[kind](data):
-        raise UnreadableImageError(f"This {kind} has more parts, or more padding, than a picture.")
+        raise UnreadableImageError(
+            "This %(kind)s has more parts, or more padding, than a picture.", kind=kind
+        )
 
 
 def _jpeg_is_crumbs(data: bytes) -> bool:
     """Walk as far as the end of the picture."""
-    place = padding = scans = 0
+    place = padding = scans = exif = 0
     for _ in range(MAX_PARTS):
         marker = (_MARKER_BEHIND_PIXELS.search if scans else _MARKER.match)(data, place)
         if marker is None:
@@ -80,7 +85,11 @@ def _jpeg_is_crumbs(data: bytes) -> bool:
         if code == _END_OF_IMAGE and scans:
             return False
         if code not in _WITHOUT_LENGTH:
-            place += max(2, int.from_bytes(data[place : place + 2]))
+            length = max(2, int.from_bytes(data[place : place + 2]))
+            exif += length if data[place + 2 : place + 8] == b"Exif\0\0" else 0
+            if exif > MAX_EXIF:
+                return True
+            place += length
     return True
 
 

@@ -30,6 +30,7 @@ from hematovision.errors import (
     ImageTooSmallError,
     UnreadableImageError,
     UnsupportedFormatError,
+    rounded,
 )
 from hematovision.vision.containers import find_kind, refuse_crumbs
 
@@ -40,6 +41,15 @@ FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP")
 
 MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"}
 DEEP_GREY = {"I;16", "I;16L", "I;16B", "I;16N"}
+DARKEST_DEEP = 32
+"""The brightest high byte of colours of 16 bits; of 12 bits that nobody scaled it is at most 15."""
+
+DEPTHS = (10, 12, 14, 16)
+"""Bits that cameras give; a photo in bright field fills them, for the glass is bright."""
+
+LARGEST_TILE = 2**22
+
+TILE_WIDTH, TILE_LENGTH = 322, 323
 
 TURNS: dict[int, Callable[[RgbImage], RgbImage]] = {
     2: np.fliplr,
@@ -60,7 +70,8 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS) -> RgbImage:
     """Decode a picture as it was sent.
 
-    Transparent pixels are laid on white; 16-bit pixels keep their high byte.
+    Transparent pixels are laid on white, unless a BMP has no others. Of 16-bit colours the high
+    byte is kept; grey values of 16 bits are taken for the 10, 12, 14 or 16 that they fill.
 
     Args:
         data: The file. Its content decides the format, not its name.
@@ -72,21 +83,48 @@ def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS) -> RgbImage:
 
     Raises:
         EmptyFileError: If there are no bytes.
-        UnsupportedFormatError: If the bytes are not an image format we accept.
+        UnsupportedFormatError: If the bytes are not an image format we accept, or colours of 16
+            bits use only the lowest of them.
         ImageTooLargeError: If the header announces more than `max_pixels`.
         ImageTooSmallError: If a side is shorter than `MIN_SIDE`.
         AnimatedImageError: If the picture moves.
         UnreadableImageError: If the header is sound but the pixels are not, or the file is cut into
             too many parts.
     """
+    image = _open_checked(data, max_pixels)
+    is_deep = any(";16" in str(tile.args) for tile in image.tile)
+    pixels = _load(image, data)
+    if is_deep and image.mode not in DEEP_GREY and pixels.max(initial=0) < DARKEST_DEEP:
+        raise UnsupportedFormatError(
+            "The picture has colours of 16 bits and uses only the lowest of them, so that nothing "
+            "can be seen; let the camera's software scale them."
+        )
+    turn = TURNS.get(_orientation(image))
+    return np.ascontiguousarray(turn(pixels) if turn else pixels)
+
+
+def check_header(data: bytes, *, max_pixels: int = MAX_PIXELS) -> None:
+    """Refuse what its first bytes rule out, without decoding a pixel.
+
+    Args:
+        data: The file.
+        max_pixels: Larger pictures are refused.
+
+    Raises:
+        HematoVisionError: Whatever `decode_image` refuses by the header, under the same name; what
+            passes may still turn out to be torn or of a kind that is not read.
+    """
+    _open_checked(data, max_pixels)
+
+
+def _open_checked(data: bytes, max_pixels: int) -> ImageFile:
+    """Read the header, and refuse what it rules out."""
     if not data:
         raise EmptyFileError("The file is empty.")
     refuse_crumbs(data)
     image = _open(data, max_pixels)
     _refuse_by_header(image, max_pixels)
-    pixels = _load(image, data)
-    turn = TURNS.get(_orientation(image))
-    return np.ascontiguousarray(turn(pixels) if turn else pixels)
+    return image
 
 
 def _open(data: bytes, max_pixels: int) -> ImageFile:
@@ -108,8 +146,13 @@ def _refuse_by_header(image: ImageFile, max_pixels: int) -> None:
         raise _too_large(width * height, max_pixels)
     if min(width, height) < MIN_SIDE:
         raise ImageTooSmallError(
-            f"Too small: {width} x {height} pixels, a side needs at least {MIN_SIDE}."
+            "Too small: %(width)s x %(height)s pixels, a side needs at least %(least)s.",
+            width=width,
+            height=height,
+            least=MIN_SIDE,
         )
+    if _has_huge_tiles(image, max(width * height, LARGEST_TILE)):
+        raise UnreadableImageError("The parts of this TIFF are larger than its picture.")
     # The further pages of a TIFF and pictures of an MPO are no animation; the first is read.
     if image.format in {"PNG", "WEBP"} and getattr(image, "is_animated", False):
         raise AnimatedImageError("The picture moves: it has several frames.")
@@ -118,9 +161,17 @@ def _refuse_by_header(image: ImageFile, max_pixels: int) -> None:
         raise UnsupportedFormatError("A BMP with run-length coding is not read.")
     if image.mode not in MODES | DEEP_GREY or _is_deep_planar(image):
         raise UnsupportedFormatError(
-            f"This kind of {image.format} is not read; pixels must be grey or colours "
-            "of 8 or 16 bits."
+            "This kind of %(kind)s is not read; pixels must be grey or colours of 8 or 16 bits.",
+            kind=image.format,
         )
+
+
+def _has_huge_tiles(image: ImageFile, most: int) -> bool:
+    """Tell whether one part of a TIFF would be decoded to far more than the picture."""
+    if not isinstance(image, TiffImagePlugin.TiffImageFile):
+        return False
+    width, length = (int(image.tag_v2.get(tag, 0)) for tag in (TILE_WIDTH, TILE_LENGTH))
+    return width * length > most
 
 
 def _is_deep_planar(image: ImageFile) -> bool:
@@ -141,23 +192,33 @@ def _load(image: ImageFile, data: bytes) -> RgbImage:
     except Exception as error:  # As above: a torn picture raises anything.
         if _ends_early(data, error):
             raise UnreadableImageError("The file ends in the middle of the picture.") from error
-        raise UnreadableImageError(f"The pixels of this {image.format} are damaged.") from error
+        raise UnreadableImageError(
+            "The pixels of this %(kind)s are damaged.", kind=image.format
+        ) from error
 
 
 def _deep_grey(image: ImageFile) -> RgbImage:
-    """Keep the high byte of grey pixels of 16 bits, or of 12 in a TIFF."""
+    """Keep the highest byte that grey pixels fill."""
     tags = image.tag_v2 if isinstance(image, TiffImagePlugin.TiffImageFile) else {}
-    bits = tags.get(TiffImagePlugin.BITSPERSAMPLE, (16,))[0]
-    grey = (np.asarray(image) >> (bits - 8)).astype(np.uint8)
+    announced = tags.get(TiffImagePlugin.BITSPERSAMPLE, (16,))[0]
+    values = np.asarray(image)
+    used = int(values.max(initial=0)).bit_length()
+    bits = min(announced, next(depth for depth in DEPTHS if used <= depth))
+    grey = (values >> (bits - 8)).astype(np.uint8)
     if tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0:
         grey = ~grey
     return np.repeat(grey[:, :, np.newaxis], 3, axis=2)
 
 
-def _to_rgb(image: Image.Image) -> RgbImage:
+def _to_rgb(file: ImageFile) -> RgbImage:
     """Convert 8-bit pixels of any mode, transparent ones on white."""
+    image: Image.Image = file
     if image.has_transparency_data:
+        is_bitmap = file.format == "BMP"
         image = image.convert("RGBA")
+        if is_bitmap and image.getchannel("A").getextrema() == (0, 0):
+            # Programs that know no transparency leave the fourth byte empty.
+            return np.array(image.convert("RGB"))
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image)
     # Pillow would copy a picture that is RGB already: 160 MB at the limit.
@@ -181,7 +242,9 @@ def _too_large(pixels: int, max_pixels: int) -> ImageTooLargeError:
     """Say how large, rounded up so that it never reads as the limit itself."""
     megapixels = math.ceil(pixels / 1e6)
     return ImageTooLargeError(
-        f"Too large: {megapixels} megapixels, the limit is {max_pixels / 1e6:g}."
+        "Too large: %(megapixels)s megapixels, the limit is %(limit)s.",
+        megapixels=megapixels,
+        limit=rounded(max_pixels / 1e6),
     )
 
 
@@ -197,7 +260,9 @@ def _refusal_of_header(data: bytes) -> HematoVisionError:
         return ImageTooSmallError("The picture has no pixels.")
     if kind == "TIFF" and size is not None:
         return UnsupportedFormatError("This kind of TIFF is not read.")
-    return UnreadableImageError(f"It begins like a {kind} file, but its header is damaged.")
+    return UnreadableImageError(
+        "It begins like a %(kind)s file, but its header is damaged.", kind=kind
+    )
 
 
 def _announced_size(kind: str, data: bytes) -> tuple[int, int] | None:

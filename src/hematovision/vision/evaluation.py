@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hematovision.cells import CellType, ModelIdentity
-from hematovision.errors import ModelDamagedError
-from hematovision.vision.bundle import Bundle
+from hematovision.vision.bundle import Bundle, damaged_by
 from hematovision.vision.scores import (
     Bin,
     Calibration,
@@ -16,6 +15,8 @@ from hematovision.vision.scores import (
     Described,
     Disturbance,
     Evaluation,
+    HeatScore,
+    Inside,
     Known,
     Leaky,
     Located,
@@ -68,8 +69,8 @@ def read_evaluation(path: Path) -> Evaluation:
     """
     try:
         return as_evaluation(json.loads(path.read_bytes()))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelDamagedError(f"{path} cannot be understood: {error}") from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise damaged_by(path, error) from error
 
 
 def as_evaluation(document: Mapping[str, Any]) -> Evaluation:
@@ -80,6 +81,7 @@ def as_evaluation(document: Mapping[str, Any]) -> Evaluation:
             AttributeError where it is of another kind.
     """
     known, leaky = document.get("known"), document.get("leaky")
+    heat = document.get("explanations")
     return Evaluation(
         model=ModelIdentity(**document["model"]),
         recipe_hash=document.get("recipe_hash"),
@@ -97,6 +99,7 @@ def as_evaluation(document: Mapping[str, Any]) -> Evaluation:
             )
             for name, one in (document.get("morphology") or {}).items()
         },
+        heat=_heat(heat) if heat else None,
     )
 
 
@@ -156,6 +159,24 @@ def _known(known: Mapping[str, Any]) -> Known:
         not_blood={kind: _strangers(one) for kind, one in known["not_blood"].items()},
         leave_one_type_out=bool(known.get("leave_one_type_out")),
     )
+
+
+def _heat(heat: Mapping[str, Any]) -> HeatScore:
+    deletion = heat["deletion"]
+    return HeatScore(
+        cells=int(deletion["cells"]),
+        blanked=float(deletion["blanked"]),
+        lost=_some_shares(deletion["drop"]),
+        inside={
+            part: Inside(_share(one["heat"]), _share(one["area"]))
+            for part, one in (heat.get("inside") or {}).items()
+            if part != "cells"
+        },
+    )
+
+
+def _some_shares(shares: Mapping[str, Any]) -> dict[str, Share]:
+    return {name: _share(share) for name, share in shares.items()}
 
 
 def _strangers(one: Mapping[str, Any]) -> Strangers:

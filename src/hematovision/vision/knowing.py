@@ -8,7 +8,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from hematovision.errors import ModelDamagedError
+from hematovision.vision.bundle import damaged_by
 
 SIGNALS = 4
 """Odds of a named type, evidence for one, distance to the nearest, length of the features."""
@@ -89,10 +89,21 @@ class Knower:
         """
         evidence = _log_sum(logits[:, self.named])
         odds = evidence - _log_sum(logits[:, ~self.named])
-        placed = (features.astype(np.float64) - self.middle) @ self.axes
-        apart = ((placed[:, None] - self.centres) ** 2).sum(axis=2).min(axis=1)
         length = np.linalg.norm(features.astype(np.float64), axis=1)
-        return np.stack([odds, evidence, np.log1p(apart), np.log1p(length)], axis=1)
+        return np.stack([odds, evidence, self.distances(features), np.log1p(length)], axis=1)
+
+    def distances(self, features: NDArray[np.float32]) -> Floats:
+        """Measure how far cells are from the nearest named type.
+
+        Args:
+            features: Shape (N, D).
+
+        Returns:
+            The logarithm of the squared distance and one, shape (N,).
+        """
+        placed = (features.astype(np.float64) - self.middle) @ self.axes
+        apart: Floats = np.log1p(((placed[:, None] - self.centres) ** 2).sum(axis=2).min(axis=1))
+        return apart
 
     def fits(self, logits: NDArray[np.float32], features: NDArray[np.float32]) -> bool:
         """Tell whether a network with such outputs, (N, C) and (N, D), can be the one it knows."""
@@ -119,7 +130,7 @@ def load_knower(path: Path) -> Knower:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return Knower(**{name: arrays[name] for name in ARRAYS})
     except UNREADABLE as error:
-        raise ModelDamagedError(f"{path} cannot be understood: {error}") from error
+        raise damaged_by(path, error) from error
 
 
 def _log_sum(logits: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -1,7 +1,7 @@
 """What the model was learnt from: sets, cells by type, licences."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 
@@ -22,6 +22,8 @@ SOURCES = {
     "txl-pbc": Source("TXL-PBC, photos of PBC", "photos with boxes", "MIT"),
     "txl-raabin": Source("TXL-PBC, photos of Raabin-WBC", "photos with boxes", "MIT"),
 }
+UNDESCRIBED = Source("", "not described here", "see docs/data.md")
+"""What is said of a set that is not one of these."""
 BACKBONE = Source("ImageNet", "pictures of everyday things", "weights Apache-2.0")
 
 
@@ -50,7 +52,7 @@ def learnt_from(document: Mapping[str, Any]) -> tuple[Origin, ...]:
     learnt, held = (_by_set(census.get(split) or {}) for split in ("train", "val"))
     return tuple(
         Origin(
-            SOURCES.get(name) or Source(name, "not described here", "see docs/data.md"),
+            SOURCES.get(name) or replace(UNDESCRIBED, title=name),
             learnt.get(name, {}),
             held.get(name, {}),
         )

@@ -18,10 +18,11 @@ from hematovision.vision.bundle import (
     damaged_files,
     read_bundle,
 )
-from hematovision.vision.classifying import crop_cells, read_cells, square_around
+from hematovision.vision.classifying import Cut, cut_cells, read_cells, square_around
 from hematovision.vision.explaining import explain_cells
 from hematovision.vision.knowing import Knower, load_knower
 from hematovision.vision.locating import locate_cells
+from hematovision.vision.measuring import measure_cells
 from hematovision.vision.morphology import describe_cells
 from hematovision.vision.runtime import Network
 from hematovision.vision.staining import DARKEST_GLASS, measure_glass
@@ -91,7 +92,9 @@ class PhotoReader:
         readings: list[Reading] = []
         for start in range(0, len(boxes), BATCH):
             some = boxes[start : start + BATCH]
-            readings.extend(self._say(some, self.look(self.cut(photo, some), explain=explain)))
+            cut = self._cut(photo, some)
+            seen = self.look(cut.crops, explain=explain)
+            readings.extend(self._measure(self._say(some, seen), cut, seen))
         return readings
 
     def locate(self, photo: RgbImage) -> Sequence[Box]:
@@ -103,7 +106,7 @@ class PhotoReader:
 
     def cut(self, photo: RgbImage, boxes: Sequence[Box]) -> NDArray[np.uint8]:
         """Cut out cells as the network wants them: shape (N, size, size, 3), RGB, uint8."""
-        return crop_cells(photo, boxes, measure_glass(photo), self.bundle.crop)
+        return self._cut(photo, boxes).crops
 
     def look(self, crops: NDArray[np.uint8], *, explain: bool = False) -> Seen:
         """Run the classifier on cells that are cut out.
@@ -119,6 +122,14 @@ class PhotoReader:
             wanted.append(ATTRIBUTES)
         found = dict(zip(wanted, self._classifier(crops, outputs=wanted), strict=True))
         return Seen(found[LOGITS], found[FEATURES], found.get(ACTIVATIONS), found.get(ATTRIBUTES))
+
+    def _cut(self, photo: RgbImage, boxes: Sequence[Box]) -> Cut:
+        return cut_cells(photo, boxes, measure_glass(photo), self.bundle.crop)
+
+    def _measure(self, readings: Sequence[Reading], cut: Cut, seen: Seen) -> Sequence[Reading]:
+        """Add how the cells look; what they are cut and named with has the numbers already."""
+        distances = self._knower.distances(seen.features) if self._knower else None
+        return measure_cells(readings, cut, distances, self.bundle.crop)
 
     def _say(self, boxes: Sequence[Box], seen: Seen) -> Sequence[Reading]:
         """Turn what the network says into readings."""
@@ -146,7 +157,11 @@ def load_reader(folder: Path, *, threads: int = 0) -> PhotoReader:
     bundle = read_bundle(folder)
     damaged = damaged_files(bundle)
     if damaged:
-        raise ModelDamagedError(f"{folder}: {', '.join(damaged)} is not the file that was shipped.")
+        raise ModelDamagedError(
+            "%(folder)s: %(files)s is not the file that was shipped.",
+            folder=folder,
+            files=", ".join(damaged),
+        )
     classifier = Network(folder / CLASSIFIER_FILE, threads=threads)
     knower = None if bundle.known_threshold is None else load_knower(folder / KNOWN_FILE)
     _check_outputs(classifier, bundle, knower)
@@ -161,17 +176,28 @@ def _check_outputs(classifier: Network, bundle: Bundle, knower: Knower | None) -
     types = outputs[LOGITS].shape[1]
     if types != len(bundle.classes):
         raise ModelDamagedError(
-            f"{bundle.folder}: the network knows {types} types, {BUNDLE_FILE} names "
-            f"{len(bundle.classes)}."
+            "%(folder)s: the network knows %(types)s types, %(file)s names %(named)s.",
+            folder=bundle.folder,
+            types=types,
+            file=BUNDLE_FILE,
+            named=len(bundle.classes),
         )
     if knower and not knower.fits(outputs[LOGITS], outputs[FEATURES]):
-        raise ModelDamagedError(f"{bundle.folder}: {KNOWN_FILE} was made for another network.")
+        raise ModelDamagedError(
+            "%(folder)s: %(file)s was made for another network.",
+            folder=bundle.folder,
+            file=KNOWN_FILE,
+        )
     if not bundle.morphology:
         return
     known = outputs[ATTRIBUTES].shape[1] if len(outputs) > ATTRIBUTES else 0
     named = sum(map(len, bundle.morphology.values()))
     if known != named:
         raise ModelDamagedError(
-            f"{bundle.folder}: the network knows {known} values of attributes, {BUNDLE_FILE} "
-            f"names {named}."
+            "%(folder)s: the network knows %(known)s values of attributes, "
+            "%(file)s names %(named)s.",
+            folder=bundle.folder,
+            known=known,
+            file=BUNDLE_FILE,
+            named=named,
         )

@@ -34,7 +34,9 @@ class Network:
                 path, options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:
-            raise ModelDamagedError(f"{path} is not a network that can be run.") from error
+            raise ModelDamagedError(
+                "%(path)s is not a network that can be run.", path=path
+            ) from error
         self._input = self._session.get_inputs()[0].name
         self._outputs = [output.name for output in self._session.get_outputs()]
 

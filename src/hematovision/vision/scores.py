@@ -23,13 +23,14 @@ class Calibration:
 
     Attributes:
         error: Of the model.
-        perfect: The mean of what a perfectly calibrated model with as many cells would show.
+        perfect: The mean of what a perfectly calibrated model with as many cells would show; None
+            where many are copies of few photos.
         perfect_95: The 95th percentile of the same.
     """
 
     error: float
-    perfect: float
-    perfect_95: float
+    perfect: float | None = None
+    perfect_95: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +63,38 @@ class Covered:
 
     Attributes:
         cells: How many there were.
-        coverage: The share, with exact limits.
+        coverage: The share, with exact limits; without, where many are copies of few photos.
         size_one: The share of sets with one type.
     """
 
     cells: int
     coverage: Share
     size_one: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """The share of heat in a drawn part of the cell, beside the part's share of the area."""
+
+    heat: Share
+    area: Share
+
+
+@dataclass(frozen=True, slots=True)
+class HeatScore:
+    """How far heat maps can be believed.
+
+    Attributes:
+        cells: How many were looked at.
+        blanked: Which share of the crop was blanked.
+        lost: The probability that the name lost, by what was blanked.
+        inside: By part of the cell.
+    """
+
+    cells: int
+    blanked: float
+    lost: Mapping[str, Share]
+    inside: Mapping[str, Inside]
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +235,7 @@ class Evaluation:
         leaky: The number that is none.
         robustness: By disturbance.
         morphology: By attribute.
+        heat: How far heat maps can be believed.
     """
 
     model: ModelIdentity
@@ -219,6 +246,7 @@ class Evaluation:
     leaky: Leaky | None
     robustness: Mapping[str, Disturbance]
     morphology: Mapping[str, Described]
+    heat: HeatScore | None = None
 
 
 def share_in_words(share: float | None) -> str:

@@ -104,7 +104,12 @@ def even_stain(crop: RgbImage, rule: CropRule) -> RgbImage:
         The same shape, uint8; the crop itself where hardly anything is stained.
     """
     stain = measure_stain(crop, rule.context) if rule.stain_strength else None
-    if stain is None:
+    return move_stain(crop, stain, rule)
+
+
+def move_stain(crop: RgbImage, stain: NDArray[np.float32] | None, rule: CropRule) -> RgbImage:
+    """Move one cell's stain, which was measured, towards the reference; see `even_stain`."""
+    if stain is None or not rule.stain_strength:
         return crop
     mean, spread = stain
     wanted_mean = mean + rule.stain_strength * (np.asarray(rule.stain_mean) - mean)
