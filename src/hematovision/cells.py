@@ -1,10 +1,12 @@
 """The words everybody uses: a box, a cell type, a reading, and who reads."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol, TypeAlias
+from pathlib import Path
+from statistics import fmean
+from typing import Protocol, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,6 +108,45 @@ class Heat:
 
 
 @dataclass(frozen=True, slots=True)
+class Measured:
+    """How a cell looks, or the cells of a photo on average, whatever they are taken for.
+
+    It tells whether one laboratory's pictures are like another's; no answer depends on it.
+
+    Attributes:
+        red: Mean logarithm of the optical density of its stain in red; None where hardly anything
+            is stained.
+        green: The same in green.
+        blue: The same in blue.
+        contrast: Standard deviation of the same, the mean over the channels.
+        focus: Logarithm of how much of its contrast lies in fine detail; None where it has none.
+        distance: Logarithm of how far it is from the nearest type that was learnt; None until a
+            model says.
+    """
+
+    red: float | None = None
+    green: float | None = None
+    blue: float | None = None
+    contrast: float | None = None
+    focus: float | None = None
+    distance: float | None = None
+
+    @classmethod
+    def mean(cls, cells: Iterable["Measured | None"]) -> Self:
+        """Give the mean of each measure over the cells that have it."""
+        some = [cell for cell in cells if cell is not None]
+        return cls(**{name: _mean(getattr(cell, name) for cell in some) for name in MEASURES})
+
+
+MEASURES = tuple(Measured.__dataclass_fields__)
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
     """What the system says of one cell.
 
@@ -120,6 +161,8 @@ class Reading:
         known: How much the cell resembles those the model has learnt, 0-1; None until a model says.
         morphology: The cell in words; None until a model says.
         heat: Where the answer comes from; None unless asked for, and until a model says.
+        measured: How it looks; None until a model says. Two readings that differ in nothing else
+            say the same.
     """
 
     box: Box
@@ -132,6 +175,7 @@ class Reading:
     known: float | None = None
     morphology: str | None = None
     heat: Heat | None = None
+    measured: Measured | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +185,11 @@ class ModelIdentity:
     name: str
     version: str
     sha256: str
+
+    @property
+    def label(self) -> str:
+        """Tell it from others in a few signs, such as `blood_cell 1.0.0 (9f3c41d7)`."""
+        return f"{self.name} {self.version} ({self.sha256[:8]})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +216,19 @@ class PhotoReading:
         counted = Counter(cell.cell_type or Decision.UNIDENTIFIED for cell in self.cells)
         return {str(name): number for name, number in counted.most_common()}
 
+    @property
+    def measured(self) -> Measured:
+        """Say how its cells look on average."""
+        return Measured.mean(cell.measured for cell in self.cells)
+
+
+class Queue(Protocol):
+    """Whatever wakes those who read photos; the database alone knows what waits."""
+
+    def wake(self) -> None:
+        """Let somebody look for what waits; one wake too many does no harm, nor does a lost one."""
+        ...
+
 
 class CellReader(Protocol):
     """Whatever finds and names the white cells of a photo."""
@@ -185,5 +247,18 @@ class CellReader(Protocol):
 
         Returns:
             One reading a cell, from top to bottom; empty when there is none.
+        """
+        ...
+
+
+class LoadReader(Protocol):
+    """Whatever turns a model folder into a reader."""
+
+    def __call__(self, folder: Path, *, threads: int = 0) -> CellReader:
+        """Open the folder and make ready to read.
+
+        Raises:
+            ModelMissingError: If there is no whole model folder.
+            ModelDamagedError: If a file of it is not the one that was shipped.
         """
         ...

@@ -17,9 +17,23 @@ RANGES = {
     "max_file_bytes": (1, LARGE),
     "max_files": (1, LARGE),
     "max_pixels": (1, LARGE),
+    "max_archive_files": (1, 10**6),
+    "max_archive_bytes": (1, LARGE),
     "threads": (0, 256),
+    "idle_minutes": (1, 24 * 60),
+    "session_hours": (1, 24 * 7),
+    "keep_days": (0, 36_500),
+    "keep_case_days": (0, 36_500),
 }
 """The least and the most that a number may be."""
+
+SWITCHES = {"keep_pictures"}
+WORDS = {"yes": True, "true": True, "on": True, "1": True} | {
+    "no": False,
+    "false": False,
+    "off": False,
+    "0": False,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +41,11 @@ class Settings:
     """How this installation behaves; each is set by `HEMATOVISION_` and its name in capitals.
 
     Attributes:
-        model_folder: The model that reads.
-        data_folder: In it `secret_key`, and `uploads` for the time of a request, are private to the
-            server; the folder itself is if the server made it.
+        model_folder: The model that reads while no other is promoted.
+        data_folder: Holds `secret_key`, `data_key`, `audit_key` and its checkpoints, `models` that
+            were installed, `uploads` for the time of a request, and the database, pictures and
+            queue that are nowhere else. All are private to the server; the folder itself is if the
+            server made it.
         secret_key: Signs the session cookie; made and kept in `data_folder` when empty.
         host: Where the server listens.
         port: Where the server listens.
@@ -37,7 +53,23 @@ class Settings:
         max_file_bytes: Larger files are refused.
         max_files: Most pictures in one request.
         max_pixels: Larger pictures are refused from their header.
+        max_archive_files: Most files in one ZIP, pictures or not.
+        max_archive_bytes: Of one ZIP no more is unpacked.
         threads: Threads that one inference may use; 0 takes every core.
+        database_url: Where all but pictures is kept, as SQLAlchemy writes it; a file in
+            `data_folder` when empty.
+        admin_password_file: Holds the password that the first administrator gets.
+        pictures_url: Where pictures are kept, sealed: a folder, or an address that fsspec knows,
+            such as `s3://bucket/folder`; `pictures` in `data_folder` when empty.
+        keep_pictures: Whether pictures stay once they were read; without, cells cannot be looked
+            at again.
+        queue_url: Wakes those who read photos, such as `redis://host`; a file in `data_folder` when
+            empty.
+        idle_minutes: Who asks for nothing so long must sign in again.
+        session_hours: After so long everybody must sign in again.
+        keep_days: Pictures are deleted so many days after they were sent; 0 keeps them.
+        keep_case_days: Cases are erased so many days after something was last done in them, and
+            readings of no case so many days after they were made; 0 keeps them.
     """
 
     model_folder: Path = PACKAGED_MODEL
@@ -49,7 +81,18 @@ class Settings:
     max_file_bytes: int = 100 * 2**20
     max_files: int = 32
     max_pixels: int = 40_000_000
+    max_archive_files: int = 5000
+    max_archive_bytes: int = 2**30
     threads: int = 0
+    database_url: str = field(default="", repr=False)
+    admin_password_file: Path | None = None
+    pictures_url: str = ""
+    keep_pictures: bool = True
+    queue_url: str = field(default="", repr=False)
+    idle_minutes: int = 15
+    session_hours: int = 12
+    keep_days: int = 0
+    keep_case_days: int = 0
 
     @property
     def max_request_bytes(self) -> int:
@@ -64,7 +107,8 @@ class Settings:
             environment: Variables by name.
 
         Raises:
-            ValueError: If a number is not a whole number within its range.
+            ValueError: If a number is not a whole number within its range, a switch neither yes nor
+                no, or a folder is of a user whom nobody knows.
         """
         given = {
             name: environment[PREFIX + name.upper()]
@@ -76,12 +120,19 @@ class Settings:
 
 def _parse(name: str, text: str) -> Any:
     """Turn the text of a variable into the type of its setting."""
-    if name.endswith("_folder"):
-        return Path(text).expanduser()
+    if name.endswith(("_folder", "_file")):
+        try:
+            return Path(text).expanduser()
+        except RuntimeError as error:
+            raise ValueError(f"{PREFIX}{name.upper()} is {text!r}: {error}") from error
     if name == "trusted_hosts":
         return tuple(host.strip() for host in text.split(",") if host.strip())
-    if name in {"secret_key", "host"}:
+    if name in {"secret_key", "host", "database_url", "pictures_url", "queue_url"}:
         return text
+    if name in SWITCHES:
+        if text.lower() not in WORDS:
+            raise ValueError(f"{PREFIX}{name.upper()} is {text!r}; it must be yes or no.")
+        return WORDS[text.lower()]
     least, most = RANGES[name]
     # Python refuses to read a number of thousands of digits.
     if not text.isdecimal() or len(text) > len(str(LARGE)) or not least <= int(text) <= most:

@@ -1,7 +1,14 @@
 """Every failure that a sender can act on, one class each. Anything else is a bug."""
 
 import re
+from decimal import Decimal
 from typing import ClassVar, Self
+
+
+class Phrase(str):
+    """A value of a message that is English itself, so that pages translate it too."""
+
+    __slots__ = ()
 
 
 class HematoVisionError(Exception):
@@ -9,9 +16,17 @@ class HematoVisionError(Exception):
 
     Attributes:
         advice: One sentence on how to go on.
+        template: The message with `%(name)s` in the place of values; what pages translate.
+        values: By name. Of a number, a page of another language writes the digits its own way.
     """
 
     advice: ClassVar[str] = ""
+
+    def __init__(self, template: str = "", /, **values: object) -> None:
+        """Say what is wrong, in English; without values a template is the message as it stands."""
+        super().__init__(template % values if values else template)
+        self.template = template
+        self.values = values
 
     @property
     def message(self) -> str:
@@ -23,6 +38,16 @@ class HematoVisionError(Exception):
         """Name the failure for programs: `ImageTooLargeError` is `image_too_large`."""
         words = re.findall(r"[A-Z][a-z]*", cls.__name__.removesuffix("Error"))
         return "_".join(words).lower()
+
+
+def rounded(number: float, digits: int = 6) -> Decimal:
+    """Round a number for a message, to so many digits and without an exponent."""
+    return Decimal(format(Decimal(f"{number:.{digits}g}"), "f"))
+
+
+def megabytes(number: int) -> Decimal:
+    """Give bytes in MB, to four digits."""
+    return rounded(number / 2**20, 4)
 
 
 class NoImageError(HematoVisionError):
@@ -45,7 +70,7 @@ class FileTooLargeError(HematoVisionError):
     @classmethod
     def over(cls, max_bytes: int) -> Self:
         """Say it of a file with more than `max_bytes`."""
-        return cls(f"The file is larger than {max_bytes / 2**20:.4g} MB.")
+        return cls("The file is larger than %(size)s MB.", size=megabytes(max_bytes))
 
 
 class EmptyFileError(HematoVisionError):
@@ -84,6 +109,72 @@ class ImageTooSmallError(HematoVisionError):
     advice = "Send the photo at the resolution of the camera."
 
 
+class ArchiveDamagedError(HematoVisionError):
+    """The directory of a ZIP cannot be read."""
+
+    advice = "Pack the photos again, or drop the folder itself."
+
+
+class ArchiveTooLargeError(HematoVisionError):
+    """The files of a ZIP have more bytes together than are unpacked."""
+
+    advice = "Those before it are kept. Send the rest in another ZIP, or drop the folder itself."
+
+
+class TooManyEntriesError(HematoVisionError):
+    """A ZIP holds more files than are read."""
+
+    advice = "Pack the photos into several ZIPs, or drop the folder itself."
+
+
+class EntryDamagedError(HematoVisionError):
+    """A file of a ZIP is not what was packed."""
+
+    advice = "Copy it again from the microscope and send it by itself."
+
+
+class EntryEncryptedError(HematoVisionError):
+    """A file of a ZIP asks for a password."""
+
+    advice = "Pack the photos without a password, or send them unpacked."
+
+
+class EntryIsLinkError(HematoVisionError):
+    """An entry of a ZIP is a link, or something else that is no plain file."""
+
+    advice = "Send the photo that it points to."
+
+
+class EntryNameError(HematoVisionError):
+    """A file of a ZIP has a name that leads elsewhere when unpacked."""
+
+    advice = "Pack the photos anew with plain names, or drop the folder itself."
+
+
+class EntryNestedError(HematoVisionError):
+    """A file of a ZIP is an archive itself."""
+
+    advice = "Unpack it and send what it holds."
+
+
+class EntryOverlapsError(HematoVisionError):
+    """Two entries of a ZIP share their bytes, as no packer writes them."""
+
+    advice = "Pack the photos anew, or drop the folder itself."
+
+
+class EntrySquashedError(HematoVisionError):
+    """A file of a ZIP becomes far larger than a picture does."""
+
+    advice = "If it is a photo, send it unpacked."
+
+
+class EntryUnsupportedError(HematoVisionError):
+    """A file of a ZIP is packed by a method that is not read."""
+
+    advice = "Pack the photos the ordinary way (“deflate”), or drop the folder itself."
+
+
 class ModelMissingError(HematoVisionError):
     """There is no model folder, or it is not whole; nothing can be read."""
 
@@ -94,3 +185,322 @@ class ModelDamagedError(HematoVisionError):
     """A file of the model folder is not the one that was shipped."""
 
     advice = "Copy the model folder again; “hematovision model verify” names the file."
+
+
+class NotSignedInError(HematoVisionError):
+    """Nobody is signed in, or they were away for too long."""
+
+    advice = "Sign in. A program sends “Authorization: Bearer” with a token of its owner's account."
+
+
+class NotAllowedError(HematoVisionError):
+    """Whoever is signed in may not do this."""
+
+    advice = "Ask an administrator for another role, or have somebody who may do it."
+
+
+class SignInFailedError(HematoVisionError):
+    """Name, password and code do not belong together; which of them is wrong is not told."""
+
+    advice = "Check them. An administrator can give you a link that lets you choose a new password."
+
+
+class TooManySignInsError(HematoVisionError):
+    """So many sign-ins under one name failed that the next must wait.
+
+    Attributes:
+        seconds: How long.
+    """
+
+    advice = "Wait, then try again; or ask an administrator for a link."
+
+    seconds: int = 0
+
+    @classmethod
+    def until(cls, seconds: int) -> Self:
+        """Say how long."""
+        minutes, rest = divmod(seconds, 60)
+        wait = f"{minutes} min {rest} s" if minutes else f"{rest} s"
+        error = cls("Too many sign-ins failed. The next is possible in %(wait)s.", wait=wait)
+        error.seconds = seconds
+        return error
+
+
+class LinkSpentError(HematoVisionError):
+    """A link that lets in once was used, replaced by another, or is too old."""
+
+    advice = "Ask an administrator for another: “hematovision users reset-password”."
+
+
+class PasswordTooWeakError(HematoVisionError):
+    """A password that would be guessed."""
+
+    advice = "Take four or five words that nobody would put together, or let a password manager."
+
+
+class WrongPasswordError(HematoVisionError):
+    """The present password, which a change asks for, is another."""
+
+    advice = "Type the password that you signed in with."
+
+
+class WrongCodeError(HematoVisionError):
+    """The code is not the one that the authenticator shows now."""
+
+    advice = "Type the six digits that it shows now; the clocks of both devices must be right."
+
+
+class SecondFactorThereError(HematoVisionError):
+    """Somebody has an authenticator already; another must not take its place unasked."""
+
+    advice = "Remove it first; that asks for your password."
+
+
+class UserNameTakenError(HematoVisionError):
+    """Somebody has this name already, perhaps with other capitals, perhaps shut out."""
+
+    advice = "Choose another, such as first.last; let somebody in again, do not add them twice."
+
+
+class UserNameInvalidError(HematoVisionError):
+    """A name that cannot be told apart, shown or typed."""
+
+    advice = "Use letters, digits, dots, hyphens, underscores and @, up to 64."
+
+
+class UserUnknownError(HematoVisionError):
+    """Nobody has this name or number."""
+
+    advice = "“hematovision users list” shows everybody."
+
+
+class LastAdministratorError(HematoVisionError):
+    """Without this person nobody could manage users any more."""
+
+    advice = "Make somebody else an administrator first."
+
+
+class CaseUnknownError(HematoVisionError):
+    """There is no such case."""
+
+    advice = "Look for it in the list of cases."
+
+
+class AccessionInvalidError(HematoVisionError):
+    """A case's number that cannot be told apart, shown or typed."""
+
+    advice = "Use letters, digits, dots, hyphens, slashes and spaces, up to 64."
+
+
+class AccessionTakenError(HematoVisionError):
+    """A case has this number already, perhaps with other capitals."""
+
+    advice = "Open that case and add the photos there, or choose another number."
+
+
+class CaseClosedError(HematoVisionError):
+    """The case is signed: nothing in it may be changed."""
+
+    advice = "What must be changed after signing becomes an amendment."
+
+
+class BackupUnusableError(HematoVisionError):
+    """A backup is damaged, needs another version of this program, or its keys are not at hand."""
+
+    advice = "Nothing was overwritten. Copy the backup again, or name its keys with --keys."
+
+
+class TargetNotEmptyError(HematoVisionError):
+    """A backup is put back only where there is nothing yet."""
+
+    advice = "Set HEMATOVISION_DATA_FOLDER and HEMATOVISION_DATABASE_URL to where there is nothing."
+
+
+class KeyOutdatedError(HematoVisionError):
+    """The key of this data folder is not the one that everything is sealed with by now."""
+
+    advice = "Copy the server's data_key to this machine's data folder, or put back the right one."
+
+
+class RotationBusyError(HematoVisionError):
+    """Somebody else rotates the key at this moment."""
+
+    advice = "Wait until they are done."
+
+
+class NotConfirmedError(HematoVisionError):
+    """What cannot be undone was asked for without the words that confirm it."""
+
+    advice = "Type the case's number as it stands there, and choose why it is erased."
+
+
+class ChangedMeanwhileError(HematoVisionError):
+    """Somebody else changed the same thing since it was looked at; nothing was overwritten."""
+
+    advice = "Look at what they changed, then change it again if need be."
+
+
+class PhotoUnknownError(HematoVisionError):
+    """There is no such photo here."""
+
+    advice = "Look for it in its case."
+
+
+class PictureNotKeptError(HematoVisionError):
+    """The picture is not kept: the installation keeps none, or it was deleted since."""
+
+    advice = "Send the photo again; an administrator sets HEMATOVISION_KEEP_PICTURES."
+
+
+class PhotoFiledError(HematoVisionError):
+    """The reading belongs to a case already; it is filed once."""
+
+    advice = "Open it in its case; for another case send the photo again."
+
+
+class EventUnknownError(HematoVisionError):
+    """Nothing of this number is on record."""
+
+    advice = "Search the audit record."
+
+
+class CellUnknownError(HematoVisionError):
+    """There is no such cell in this case."""
+
+    advice = "Load the page again."
+
+
+class LabelUnknownError(HematoVisionError):
+    """A cell cannot be called so here."""
+
+    advice = "Choose one of the names that the gallery lists."
+
+
+class BoxInvalidError(HematoVisionError):
+    """A box that holds no cell: too small, or not inside its photo."""
+
+    advice = "Draw it around the whole cell, inside the photo."
+
+
+class RangeInvalidError(HematoVisionError):
+    """Reference ranges that cannot be: a number, the name of the age band, or no source."""
+
+    advice = "Give each age band a name and a source, and each range both ends: 0.5 and 1."
+
+
+class CountInvalidError(HematoVisionError):
+    """A target, an age band or a white count that cannot be."""
+
+    advice = "A target is 50 to 1000 cells; a white count is in 10⁹ a litre, such as 7.2 or 7,2."
+
+
+class CheckInvalidError(HematoVisionError):
+    """A number of missed cells or of wrong boxes that cannot be."""
+
+    advice = "Count in the photo that is shown, and write whole numbers; 0 for none."
+
+
+class LabelInvalidError(HematoVisionError):
+    """A name for cells that cannot be told apart, shown or typed."""
+
+    advice = "Use 2 to 40 letters, digits, spaces and hyphens that no other name has."
+
+
+class KeyTakenError(HematoVisionError):
+    """A key that does something else already, or that is no letter or digit."""
+
+    advice = "Choose another letter or digit; U, Z, H and G do something else."
+
+
+class NameMissingError(HematoVisionError):
+    """Who signs gave no full name, or one that cannot be printed."""
+
+    advice = "Type your name as it is to stand under what you sign, up to 64 characters."
+
+
+class PasswordMissingError(HematoVisionError):
+    """Who signs has no password, so nothing shows that it is they."""
+
+    advice = "Choose a password on your account page first."
+
+
+class ReasonMissingError(HematoVisionError):
+    """What must be explained was not: a check left open, an amendment, a case sent back."""
+
+    advice = "Write it in a sentence that a colleague understands in a year."
+
+
+class ChecksOpenError(HematoVisionError):
+    """Something is to be done before the case is signed."""
+
+    advice = "Do what the checks ask for, or write why one is left open where that is possible."
+
+
+class NotSignedError(HematoVisionError):
+    """The case, or this version of it, is not signed."""
+
+    advice = "Look at the differential of the case: it says what is signed."
+
+
+class SignatureBrokenError(HematoVisionError):
+    """What is kept of a signed version is not what the audit record says was signed."""
+
+    advice = (
+        "Somebody changed it behind the program's back. Tell an administrator: "
+        "“hematovision audit verify” says what else is not as it was, and a backup has what was "
+        "signed."
+    )
+
+
+class SecondReadingError(HematoVisionError):
+    """A second reading that cannot be begun, taken or finished so."""
+
+    advice = "Look at the page of the second reading: it says how far it is."
+
+
+class BlindError(HematoVisionError):
+    """Whoever reads a case a second time must not see what the first reader said."""
+
+    advice = "Finish your second reading first, or give it up."
+
+
+class ModelUnknownError(HematoVisionError):
+    """No model that is installed here is called so."""
+
+    advice = "“hematovision model list” shows them; the one that was shipped is called shipped."
+
+
+class ModelThereError(HematoVisionError):
+    """The model is installed already, or another has its name and version."""
+
+    advice = "Nothing was changed. Give a model of its own a version of its own."
+
+
+class ModelUnfitError(HematoVisionError):
+    """A model folder that must not be installed: what lies in it, or what it would read."""
+
+    advice = "Nothing was installed. Copy the folder again, or ask whoever made it."
+
+
+class ModelReadsError(HematoVisionError):
+    """The model reads already."""
+
+    advice = "Choose another; “hematovision model list” shows which reads."
+
+
+class NoModelBeforeError(HematoVisionError):
+    """There is no promotion that could be rolled back."""
+
+    advice = "The model that was shipped reads; promote another one."
+
+
+class NothingConfirmedError(HematoVisionError):
+    """There are no cells that people have named and that may be used for this."""
+
+    advice = "Name cells in the gallery. To export, let cases improve the model on their pages."
+
+
+class FolderTakenError(HematoVisionError):
+    """A folder to write is there already; nothing is overwritten."""
+
+    advice = "Name a folder that is not there yet."

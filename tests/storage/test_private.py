@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hematovision.storage.private import keep_secret_key, keep_uploads_folder
+from hematovision.storage.private import keep_data_key, keep_secret_key, keep_uploads_folder
 
 
 def mode(path: Path) -> int:
@@ -64,3 +64,18 @@ def test_key_is_kept_where_there_are_no_links(
     assert len(key) == 64
     assert keep_secret_key(tmp_path) == key
     assert names(tmp_path) == {"secret_key"}
+
+
+@pytest.mark.parametrize("text", ["x" * 64, "ab" * 31, "ab" * 33, "é" * 64])
+def test_data_key_that_is_none_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "data_key").write_text(text)
+    with pytest.raises(ValueError, match="data_key holds no key of 32 bytes"):
+        keep_data_key(tmp_path)
+
+
+def test_data_key_is_made_once_and_is_not_the_secret_key(tmp_path: Path) -> None:
+    key = keep_data_key(tmp_path)
+    assert keep_data_key(tmp_path) == key
+    assert len(key) == 32
+    assert key.hex() != keep_secret_key(tmp_path)
+    assert (tmp_path / "data_key").stat().st_mode & 0o777 == 0o600
