@@ -9,12 +9,13 @@ from PIL import Image
 from hematovision.cells import CellReader, Reading, RgbImage
 from hematovision.errors import (
     EmptyFileError,
+    FileTooLargeError,
     HematoVisionError,
     ImageTooLargeError,
     UnreadableImageError,
     UnsupportedFormatError,
 )
-from hematovision.services.readings import read_image
+from hematovision.services.readings import BLOCK, read_image, take_bytes
 
 
 class Forbidden:
@@ -72,3 +73,19 @@ def test_reasons_are_asked_for_only_when_wanted(jpeg: bytes, reader: CellReader)
     explained = read_image(jpeg, reader=reader, explain=True).reading
     assert [cell.heat is None for cell in plain.cells] == [True, True]
     assert [cell.heat is None for cell in explained.cells] == [False, False]
+
+
+@pytest.mark.parametrize("extra", [0, 1, 2 * BLOCK])
+def test_bytes_are_taken_up_to_their_limit(extra: int) -> None:
+    limit = BLOCK + 5
+    stream = io.BytesIO(b"x" * (limit + extra))
+    if not extra:
+        assert take_bytes(stream, max_bytes=limit) == b"x" * limit
+        return
+    with pytest.raises(FileTooLargeError):
+        take_bytes(stream, max_bytes=limit)
+    assert stream.tell() == limit + 1
+
+
+def test_limit_beyond_all_memory_costs_nothing() -> None:
+    assert take_bytes(io.BytesIO(b"small"), max_bytes=10**15) == b"small"

@@ -2,8 +2,10 @@
 
 import hashlib
 from dataclasses import dataclass
+from typing import IO
 
 from hematovision.cells import CellReader, PhotoReading, RgbImage
+from hematovision.errors import FileTooLargeError
 from hematovision.vision.decoding import MAX_PIXELS, decode_image
 
 
@@ -18,6 +20,29 @@ class ReadPhoto:
 
     photo: RgbImage
     reading: PhotoReading
+
+
+BLOCK = 2**20
+
+
+def take_bytes(stream: IO[bytes], *, max_bytes: int) -> bytes:
+    """Take the bytes of a picture, block by block: its limit may be larger than the memory.
+
+    Args:
+        stream: From where they come.
+        max_bytes: Of more no more than this is read.
+
+    Raises:
+        FileTooLargeError: If there are more than `max_bytes`.
+        OSError: If they cannot be read.
+    """
+    blocks, left = [], max_bytes + 1
+    while left and (block := stream.read(min(BLOCK, left))):
+        blocks.append(block)
+        left -= len(block)
+    if not left:
+        raise FileTooLargeError.over(max_bytes)
+    return b"".join(blocks)
 
 
 def read_image(
