@@ -2,20 +2,28 @@
 
 import io
 import re
+import secrets
+import shutil
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from PIL import Image
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from tests.conftest import skip_or_fail
 from werkzeug.test import TestResponse
 
 from hematovision.cells import CellReader, RgbImage
 from hematovision.config import Settings
+from hematovision.people import Role
+from hematovision.storage.database import Database
 from hematovision.web import create_app
+from hematovision.web.access import SIGN_IN
 
 JSON = {"Accept": "application/json"}
 File = tuple[bytes, str]
@@ -57,18 +65,42 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def app(settings: Settings, reader: CellReader) -> Flask:
-    return create_app(settings, reader)
+def app(settings: Settings, reader: CellReader, database: Database) -> Flask:
+    return create_app(settings, reader, database)
 
 
 @pytest.fixture
-def client(app: Flask) -> FlaskClient:
+def visitor(app: Flask) -> FlaskClient:
+    """Give a browser at which nobody is signed in."""
     return app.test_client()
+
+
+@pytest.fixture
+def client(app: Flask, database: Database) -> FlaskClient:
+    """Give a browser at which a technologist is signed in."""
+    return signed_in(app, database, Role.TECHNOLOGIST)
+
+
+def signed_in(app: Flask, database: Database, role: Role) -> FlaskClient:
+    """Give a browser at which somebody of a role is signed in, who is called as the role."""
+    now, token = datetime.now(UTC), secrets.token_urlsafe()
+    with database.transaction() as records:
+        user = records.users.find(role) or records.users.add(role, role, now=now)
+        records.users.add_sign_in(token, user.id, now=now, expires_at=now + timedelta(hours=1))
+    client = app.test_client()
+    with client.session_transaction() as session:
+        session[SIGN_IN] = token
+    return client
 
 
 @pytest.fixture
 def sender(client: FlaskClient) -> Sender:
     return Sender(client)
+
+
+def sender_of(app: Flask, database: Database) -> Sender:
+    """Give what a technologist sends to an application."""
+    return Sender(signed_in(app, database, Role.TECHNOLOGIST))
 
 
 def encode(photo: RgbImage, kind: str, **options: object) -> bytes:
@@ -86,3 +118,54 @@ def announce_png(width: int, height: int) -> bytes:
         struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
         for chunk in (header, end)
     )
+
+
+COOKIES: list[str] = []
+"""Of whoever is signed in at the server that runs; `open_page` takes it along."""
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        skip_or_fail("there is no chromium")
+    # Servers, workers and browsers share this machine with whatever else is tested.
+    expect.set_options(timeout=30_000)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Open pages whose console must stay silent, but for the refusals that the network names."""
+    said: list[str] = []
+    contexts = []
+
+    def listen(page: Page) -> None:
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+
+    def open_one(
+        *,
+        size: tuple[int, int] = (1440, 900),
+        signed_in: bool = True,
+        cookie: str = "",
+        **options: object,
+    ) -> Page:
+        width, height = size
+        context = browser.new_context(viewport={"width": width, "height": height}, **options)
+        context.on("page", listen)
+        contexts.append(context)
+        for shown in ([cookie] if cookie else COOKIES) if signed_in else ():
+            address = "http://127.0.0.1"
+            context.add_cookies([{"name": "hematovision", "value": shown, "url": address}])
+        return context.new_page()
+
+    yield open_one
+    for context in contexts:
+        context.close()
+    assert [text for text in said if not text.startswith("Failed to load resource")] == []

@@ -1,92 +1,37 @@
 """The whole way in a real Chromium, against a real WSGI server."""
 
-import contextlib
 import dataclasses
-import shutil
-import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
-import waitress
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 from tests.conftest import EmptyReader, skip_or_fail
 from tests.vision.evaluations import old_evaluation_document, write_evaluation
 from tests.vision.model_folder import write_model_folder
-from waitress import wasyncore
 
 from hematovision.cells import CellReader
 from hematovision.config import Settings
 from hematovision.errors import FileTooLargeError, ModelMissingError
+from hematovision.services.accounts import open_first_door
+from hematovision.services.hands import Hand
+from hematovision.storage.database import open_database
 from hematovision.vision.reader import load_reader
-from hematovision.web import create_app
 
+from .browsing import SIZES, THEMES, Size, assert_fits, assert_no_violations, serve
 from .conftest import encode
 
 pytestmark = pytest.mark.browser
 
-SIZES = [pytest.param((1440, 900), id="desk"), pytest.param((390, 844), id="phone")]
-THEMES = ["light", "dark"]
 PHOTO = np.random.default_rng(3).integers(0, 255, (96, 128, 3), dtype=np.uint8)
-Size = tuple[int, int]
-
-
-@contextlib.contextmanager
-def serve(settings: Settings, reader: CellReader | None) -> Iterator[str]:
-    server = waitress.create_server(create_app(settings, reader), host="127.0.0.1", port=0)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.effective_port}/"
-    finally:
-        # In the server's own thread, so that no connection is closed while it is being served.
-        server.trigger.pull_trigger(lambda: wasyncore.close_all(server._map))
-        thread.join(10)
-        server.task_dispatcher.shutdown()
 
 
 @pytest.fixture
 def url(settings: Settings, reader: CellReader) -> Iterator[str]:
     with serve(settings, reader) as address:
         yield address
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        skip_or_fail("there is no chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
-        )
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """Open pages whose console must stay silent, but for the refusals that the network names."""
-    said: list[str] = []
-    contexts = []
-
-    def listen(page: Page) -> None:
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-
-    def open_one(*, size: Size = (1440, 900), **options: object) -> Page:
-        width, height = size
-        context = browser.new_context(viewport={"width": width, "height": height}, **options)
-        context.on("page", listen)
-        contexts.append(context)
-        return context.new_page()
-
-    yield open_one
-    for context in contexts:
-        context.close()
-    assert [text for text in said if not text.startswith("Failed to load resource")] == []
 
 
 @pytest.fixture
@@ -102,16 +47,6 @@ def photos(tmp_path: Path) -> dict[str, str]:
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
     return {name: str(tmp_path / name) for name in contents}
-
-
-def assert_no_violations(page: Page) -> None:
-    found = Axe().run(page)
-    assert found.violations_count == 0, found.generate_report()
-
-
-def assert_fits(page: Page) -> None:
-    width = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    assert page.evaluate(width) == 0
 
 
 def drop(page: Page, *paths: str) -> None:
@@ -287,7 +222,7 @@ def test_without_scripts_one_picture_is_read_by_the_form(
     page.set_input_files("#pick", photos["good.jpg"])
     page.get_by_role("button", name="Read").click()
     expect(page.locator("article")).to_have_count(2)
-    expect(page.get_by_role("button")).to_have_count(0)
+    expect(page.get_by_role("button")).to_have_text(["Sign out", "File"])
     page.locator("[data-why] summary").first.click()
     expect(page.locator("[data-why] img").first).to_be_visible()
     page.get_by_role("link", name="Read another photo").click()
@@ -456,3 +391,94 @@ def test_real_photo_is_read_by_the_shipped_model(
         with page.expect_popup() as opened:
             page.get_by_role("button", name="Open picture 1", exact=True).click()
         expect(opened.value.locator("article .seen > .pic")).to_have_count(2)
+
+
+def first_link(settings: Settings, url: str) -> str:
+    """Give the link that lets the first administrator in."""
+    database = open_database("", settings.data_folder)
+    token = open_first_door(database, by=Hand(None, "terminal", datetime.now(UTC)))
+    database.close()
+    return f"{url}link/{token}"
+
+
+def test_first_administrator_comes_in_and_a_colleague_after_them(
+    open_page: Callable[..., Page], url: str, settings: Settings, photos: dict[str, str]
+) -> None:
+    page = open_page(signed_in=False)
+    page.goto(first_link(settings, url))
+    page.get_by_role("button", name="Go in").click()
+    page.wait_for_url(url)
+    page.wait_for_load_state()
+    page.set_input_files("#pick", photos["good.jpg"])
+    expect(page.locator("[data-summary]")).to_have_text("1 picture · 1 read")
+
+    page.get_by_role("link", name="administrator").click()
+    page.get_by_label("New password").fill("plum orbit walnut canyon")
+    page.get_by_role("button", name="Choose the password").click()
+    expect(page.get_by_role("status")).to_contain_text("The password is changed.")
+
+    page.get_by_role("link", name="Users").click()
+    page.get_by_label("User name").fill("ines.marin")
+    page.get_by_role("button", name="Add, and make a link").click()
+    link = page.locator("code.secret").inner_text()
+
+    colleague = open_page(signed_in=False)
+    colleague.goto(link)
+    colleague.get_by_label("New password").fill("password")
+    colleague.get_by_role("button", name="Go in").click()
+    expect(colleague.get_by_role("alert")).to_contain_text("would be guessed")
+    colleague.get_by_label("New password").fill("willow comet basin thirty")
+    colleague.keyboard.press("Enter")
+    expect(colleague.get_by_role("heading", name="New reading")).to_be_visible()
+    expect(colleague.get_by_role("link", name="Users")).to_have_count(0)
+    colleague.get_by_role("button", name="Sign out").click()
+    colleague.goto(url + "model")
+    colleague.get_by_label("User name").fill("Ines.Marin")
+    colleague.get_by_label("Password").fill("wrong")
+    colleague.keyboard.press("Enter")
+    expect(colleague.get_by_role("alert")).to_contain_text("4 tries are left")
+    colleague.get_by_label("Password").fill("willow comet basin thirty")
+    colleague.keyboard.press("Enter")
+    expect(colleague).to_have_url(url + "model")
+
+    page.reload()
+    page.get_by_role("button", name="Shut out ines.marin").click()
+    colleague.reload()
+    expect(colleague.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def test_who_is_out_by_now_is_told_beside_the_picture(
+    open_page: Callable[..., Page], url: str, photos: dict[str, str]
+) -> None:
+    page = open_page()
+    page.goto(url)
+    page.context.clear_cookies()
+    page.set_input_files("#pick", photos["good.jpg"])
+    expect(page.locator("[data-files]")).to_contain_text("Nobody is signed in.")
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("size", SIZES)
+def test_pages_of_accounts_are_accessible_and_fit(
+    open_page: Callable[..., Page], url: str, settings: Settings, size: Size, theme: str
+) -> None:
+    page = open_page(size=size, color_scheme=theme, signed_in=False)
+    for address in (url, first_link(settings, url)):
+        page.goto(address)
+        assert_no_violations(page)
+        assert_fits(page)
+    page.get_by_role("button", name="Go in").click()
+    page.goto(url + "account")
+    page.get_by_role("button", name="Set up an authenticator").click()
+    expect(page.get_by_alt_text("QR code of the secret below")).to_be_visible()
+    page.get_by_label("What it is for").fill("night script")
+    page.get_by_role("button", name="Make a token").click()
+    expect(page).to_have_url(url + "account/tokens")
+    assert_no_violations(page)
+    assert_fits(page)
+    page.goto(url + "users")
+    page.get_by_label("User name").fill("a" * 64)
+    page.get_by_role("button", name="Add, and make a link").click()
+    expect(page.get_by_text("a" * 64).first).to_be_visible()
+    assert_no_violations(page)
+    assert_fits(page)

@@ -4,14 +4,13 @@ from tests.conftest import StubReader
 from hematovision.cells import Box, CellType, Decision, Doubt, PhotoReading, Reading, RgbImage
 from hematovision.services.readings import ReadPhoto
 from hematovision.web.cards import (
-    MARKS,
     counted,
-    percent,
     picture_of,
     sentence,
     short_hash,
     words_of,
 )
+from hematovision.web.signs import OF_MODEL, sign_of
 
 N, L, M, OTHER = CellType.NEUTROPHIL, CellType.LYMPHOCYTE, CellType.MONOCYTE, CellType.OTHER
 
@@ -115,21 +114,6 @@ def test_card_without_heat_shows_no_reason(photo: RgbImage, reader: StubReader) 
 
 
 @pytest.mark.parametrize(
-    ("part", "text"),
-    [
-        (0.0, "0 %"),
-        (0.004, "0 %"),
-        (0.514, "51 %"),
-        (0.994, "99 %"),
-        (0.996, "> 99 %"),
-        (1, "100 %"),
-    ],
-)
-def test_percentage_is_rounded_but_never_up_to_certainty(part: float, text: str) -> None:
-    assert percent(part) == text
-
-
-@pytest.mark.parametrize(
     ("name", "number", "text"),
     [
         ("neutrophil", 1, "1 neutrophil"),
@@ -142,8 +126,9 @@ def test_counts_are_said_in_words(name: str, number: int, text: str) -> None:
 
 
 def test_every_type_has_a_mark_of_its_own() -> None:
-    assert set(MARKS) == {*map(str, CellType), "unidentified"}
-    assert len(set(MARKS.values())) == len(MARKS)
+    assert set(OF_MODEL) == {*map(str, CellType), "unidentified"}
+    assert len({sign_of(code).letter for code in OF_MODEL}) == len(OF_MODEL)
+    assert len({sign_of(code).shape for code in OF_MODEL}) == len(OF_MODEL)
 
 
 def test_hash_is_shortened() -> None:

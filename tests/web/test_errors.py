@@ -8,8 +8,8 @@ from flask.testing import FlaskClient
 from werkzeug.wrappers import Response
 
 from hematovision.errors import HematoVisionError
+from hematovision.web.access import public
 from hematovision.web.errors import STATUS_OF, problem_of
-from hematovision.web.security import public
 
 from .conftest import JSON
 

@@ -30,10 +30,11 @@ from hematovision.errors import (
     UnreadableImageError,
     UnsupportedFormatError,
 )
+from hematovision.storage.database import Database
 from hematovision.web import create_app
 from hematovision.web.errors import STATUS_OF
 
-from .conftest import JSON, File, Sender, announce_png, encode
+from .conftest import JSON, File, Sender, announce_png, encode, sender_of
 
 PHOTO = np.random.default_rng(1).integers(0, 255, (96, 128, 3), dtype=np.uint8)
 OTHER = np.random.default_rng(2).integers(0, 255, (96, 128, 3), dtype=np.uint8)
@@ -81,7 +82,17 @@ def files_under(folder: Path) -> list[str]:
 
 
 def assert_nothing_kept(settings: Settings) -> None:
-    assert files_under(settings.data_folder) == ["secret_key"]
+    assert files_under(settings.data_folder) == ["data_key", "secret_key"]
+
+
+def assert_only_sealed_pictures_kept(settings: Settings) -> None:
+    files = files_under(settings.data_folder)
+    pictures = [name for name in files if re.fullmatch(r"pictures/[0-9a-f]{2}/[0-9a-f]{32}", name)]
+    assert sorted({*files} - {*pictures}) == ["data_key", "secret_key"]
+    assert pictures
+    for name in pictures:
+        sealed = (settings.data_folder / name).read_bytes()
+        assert not sealed.startswith((b"\xff\xd8", b"\x89PNG"))
 
 
 def test_home_states_the_limits_of_the_settings(client: FlaskClient) -> None:
@@ -105,7 +116,7 @@ def test_content_decides_the_format(
     answer = sender.program((content, name))
     assert answer.status_code == HTTPStatus.OK
     assert answer.json["image"]["sha256"] == hashlib.sha256(content).hexdigest()
-    assert_nothing_kept(settings)
+    assert_only_sealed_pictures_kept(settings)
 
 
 @pytest.mark.parametrize(("file", "error"), REFUSALS)
@@ -140,8 +151,12 @@ def test_file_name_is_never_used_kept_or_shown(
         assert page.status_code == answer.status_code
         assert name not in page.text + answer.text + caplog.text
         assert "alert(1)" not in page.text + answer.text
-    assert files_under(tmp_path) == before
-    assert_nothing_kept(settings)
+    new = [file for file in files_under(tmp_path) if file not in before]
+    of_the_record = {"audit_key", "audit_checkpoints"}
+    assert {file.split("/")[1] for file in new} - of_the_record == {"pictures"}
+    for file in tmp_path.rglob("hematovision.sqlite*"):
+        assert name.encode() not in file.read_bytes()
+    assert_only_sealed_pictures_kept(settings)
 
 
 @pytest.mark.parametrize(
@@ -241,13 +256,13 @@ def test_result_shows_how_a_cell_looks_and_what_mattered(sender: Sender) -> None
 
 
 def test_result_of_a_model_that_does_not_explain_offers_nothing(
-    settings: Settings, photo: RgbImage
+    settings: Settings, photo: RgbImage, database: Database
 ) -> None:
     class SilentReader(StubReader):
         def read(self, photo: RgbImage, *, explain: bool = False) -> Sequence[Reading]:
             return super().read(photo)
 
-    sender = Sender(create_app(settings, SilentReader()).test_client())
+    sender = sender_of(create_app(settings, SilentReader(), database), database)
     assert "What mattered" not in sender.page((JPEG, "a.jpg")).text
     answer = sender.client.post(
         "/predict?explain=1", data={"image": (io.BytesIO(JPEG), "a.jpg")}, headers=JSON
@@ -314,7 +329,7 @@ def test_one_bad_file_stops_no_other(sender: Sender, settings: Settings) -> None
     assert "3 pictures · 1 could not be read" in page.text
     assert "Picture 2: The file is empty." in page.text
     assert page.text.count('class="viewer"') == 2
-    assert_nothing_kept(settings)
+    assert_only_sealed_pictures_kept(settings)
 
 
 def test_nothing_of_a_refused_picture_outlives_its_turn(sender: Sender) -> None:
@@ -354,17 +369,19 @@ def test_pictures_are_read_in_the_order_they_came_whatever_their_field(client: F
     assert [document["image"]["height"] for document in answer.json] == [40, 50, 60]
 
 
-def test_photo_without_a_cell_is_an_answer(settings: Settings, photo: RgbImage) -> None:
-    sender = Sender(create_app(settings, EmptyReader()).test_client())
+def test_photo_without_a_cell_is_an_answer(
+    settings: Settings, photo: RgbImage, database: Database
+) -> None:
+    sender = sender_of(create_app(settings, EmptyReader(), database), database)
     content = encode(photo, "PNG")
     assert "<h2>No white cell found</h2>" in sender.page((content, "a.png")).text
     assert sender.program((content, "a.png")).json["cells"] == []
 
 
 def test_without_a_model_nothing_is_read(
-    settings: Settings, caplog: pytest.LogCaptureFixture
+    settings: Settings, caplog: pytest.LogCaptureFixture, database: Database
 ) -> None:
-    sender = Sender(create_app(settings).test_client())
+    sender = sender_of(create_app(settings, None, database), database)
     assert "no-model" in caplog.text
     page = sender.client.get("/")
     assert page.status_code == HTTPStatus.OK
@@ -375,7 +392,7 @@ def test_without_a_model_nothing_is_read(
     assert answer.json["code"] == "model_missing"
 
 
-def test_upload_has_no_name_while_it_is_read(settings: Settings) -> None:
+def test_upload_has_no_name_while_it_is_read(settings: Settings, database: Database) -> None:
     class LookingReader(EmptyReader):
         seen: ClassVar[list[list[str]]] = []
 
@@ -383,8 +400,8 @@ def test_upload_has_no_name_while_it_is_read(settings: Settings) -> None:
             self.seen.append(files_under(settings.data_folder))
             return super().read(photo, explain=explain)
 
-    Sender(create_app(settings, LookingReader()).test_client()).page((JPEG, "a.jpg"))
-    assert LookingReader.seen == [["secret_key"]]
+    sender_of(create_app(settings, LookingReader(), database), database).page((JPEG, "a.jpg"))
+    assert LookingReader.seen == [["data_key", "secret_key"]]
 
 
 def test_nothing_of_a_picture_is_ever_under_static(app: Flask, sender: Sender) -> None:
@@ -405,9 +422,9 @@ def test_page_shows_pixels_without_the_metadata_of_the_file(sender: Sender) -> N
 
 @pytest.mark.real_data
 def test_real_photo_is_read_by_the_whole_floor(
-    settings: Settings, reader: CellReader, data_folder: Path
+    settings: Settings, reader: CellReader, data_folder: Path, database: Database
 ) -> None:
     wide = dataclasses.replace(settings, max_file_bytes=2**20)
-    sender = Sender(create_app(wide, reader).test_client())
+    sender = sender_of(create_app(wide, reader, database), database)
     photo = data_folder / "bccd" / "photos" / "BloodImage_00010.jpg"
     assert "640 \N{MULTIPLICATION SIGN} 480" in sender.page((photo.read_bytes(), photo.name)).text

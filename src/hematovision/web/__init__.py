@@ -3,17 +3,59 @@
 from flask import Flask
 from jinja2 import StrictUndefined
 
-from hematovision.cells import CellReader
+from hematovision.cells import CellReader, Queue
 from hematovision.config import Settings
-from hematovision.web import cards, errors, model_page, pages, security, uploads, wiring
+from hematovision.storage.database import Database, open_database
+from hematovision.web import (
+    access,
+    account,
+    audit,
+    cards,
+    case_photos,
+    demonstration,
+    differential,
+    erasing,
+    errors,
+    exports,
+    gallery,
+    health,
+    history,
+    keys,
+    laboratory,
+    laboratory_ranges,
+    laboratory_signing,
+    language,
+    locator_checks,
+    model_page,
+    models,
+    numbers,
+    pages,
+    quality,
+    second,
+    security,
+    sign_in,
+    signing,
+    uploads,
+    users,
+    vocabulary,
+    wiring,
+)
 
 
-def create_app(settings: Settings | None = None, reader: CellReader | None = None) -> Flask:
+def create_app(
+    settings: Settings | None = None,
+    reader: CellReader | None = None,
+    database: Database | None = None,
+    queue: Queue | None = None,
+) -> Flask:
     """Make the application.
 
     Args:
         settings: How this installation behaves; read from the environment when left out.
         reader: Finds and names the cells; loaded from the model folder when left out.
+        database: Where accounts, cases and readings are kept; opened as the settings say when left
+            out.
+        queue: Wakes those who read photos in the background; when left out they look by themselves.
 
     Returns:
         The application. It starts without a model too, and then says so and reads nothing.
@@ -22,12 +64,39 @@ def create_app(settings: Settings | None = None, reader: CellReader | None = Non
     app = Flask(__name__)
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    wiring.init_app(app, settings, reader)
-    # Its limit comes before the check of a form's token, which reads the whole form.
+    database = database or open_database(settings.database_url, settings.data_folder)
+    wiring.init_app(app, settings, reader, database, queue)
+    demonstration.init_app(app)
+    # Its limit comes before anything reads a form.
     uploads.init_app(app, settings)
     security.init_app(app, settings)
+    access.init_app(app)
+    security.guard_forms(app)
+    language.init_app(app)
+    numbers.init_app(app)
+    vocabulary.init_app(app)
     errors.init_app(app)
     cards.init_app(app)
     pages.init_app(app)
+    differential.init_app(app)
+    exports.init_app(app)
+    laboratory_ranges.init_app(app)
+    laboratory_signing.init_app(app)
+    signing.init_app(app)
+    second.init_app(app)
+    case_photos.init_app(app)
+    erasing.init_app(app)
+    gallery.init_app(app)
+    history.init_app(app)
     model_page.init_app(app)
+    quality.init_app(app)
+    locator_checks.init_app(app)
+    models.init_app(app)
+    health.init_app(app)
+    sign_in.init_app(app)
+    account.init_app(app)
+    keys.init_app(app)
+    laboratory.init_app(app)
+    users.init_app(app)
+    audit.init_app(app)
     return app

@@ -4,25 +4,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from flask import Flask
+from flask_babel import gettext as _
 
-from hematovision.cells import Box, CellType, Decision, Doubt, Heat, Reading, RgbImage
+from hematovision.cells import Box, CellType, Decision, Doubt, PhotoReading, Reading, RgbImage
+from hematovision.errors import HematoVisionError
 from hematovision.services.readings import ReadPhoto
+from hematovision.vision.cutting import areas_around, crop_pictures
 from hematovision.vision.explaining import share_inside
 from hematovision.web.highlights import highlight
+from hematovision.web.language import name_of
 from hematovision.web.overlay import Overlay, lay_over
-from hematovision.web.pictures import areas_around, crop_pictures, photo_uri, picture_uri
+from hematovision.web.pictures import photo_uri, picture_uri
+from hematovision.web.signs import OF_MODEL, sign_of
+from hematovision.web.vocabulary import morphology
 
 UNIDENTIFIED = str(Decision.UNIDENTIFIED)
-MARKS = {
-    str(CellType.NEUTROPHIL): "N",
-    str(CellType.EOSINOPHIL): "E",
-    str(CellType.LYMPHOCYTE): "L",
-    str(CellType.MONOCYTE): "M",
-    str(CellType.BASOPHIL): "B",
-    str(CellType.OTHER): "·",
-    UNIDENTIFIED: "?",
-}
-LOOKS_ELSE = "To the system this looks like something else."
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +53,7 @@ class Card:
         number: Its place in the photo's list, from 1.
         name: Its type, or `unidentified`.
         tag: What stands at its box.
-        crop: A `data:` URI.
+        crop: A `data:` URI; empty where the picture is not kept.
         bars: All types, most probable first.
         finding: What is said of it, in a few words.
         meaning: What follows.
@@ -77,26 +73,45 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True)
+class Filing:
+    """How a reading gets into a case.
+
+    Attributes:
+        photo_id: Of its photo.
+        accession: What was typed last.
+        new: Whether the case is to be made.
+        failure: Why it was refused.
+    """
+
+    photo_id: int
+    accession: str = ""
+    new: bool = False
+    failure: HematoVisionError | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Picture:
     """One photo.
 
     Attributes:
-        photo: A `data:` URI.
+        photo: A `data:` URI; empty where the picture is not kept.
         width: Pixels across the photo.
         height: Pixels down the photo.
-        seconds: How long it took.
+        seconds: How long it took; None where that was another time.
         counts: Cells by name.
         overlay: Boxes and tags.
         cards: One a cell.
+        filing: How it gets into a case; None where it does not.
     """
 
     photo: str
     width: int
     height: int
-    seconds: float
+    seconds: float | None
     counts: Mapping[str, int]
     overlay: Overlay
     cards: tuple[Card, ...]
+    filing: Filing | None = None
 
     @property
     def explained(self) -> bool:
@@ -104,86 +119,126 @@ class Picture:
         return any(card.why for card in self.cards)
 
 
-def picture_of(read: ReadPhoto, seconds: float) -> Picture:
+def picture_of(
+    read: ReadPhoto, seconds: float | None = None, filing: Filing | None = None
+) -> Picture:
     """Make of a photo and its reading what the page shows.
 
     Args:
         read: The photo and its reading.
         seconds: How long the reading took.
+        filing: How it gets into a case.
     """
-    reading = read.reading
-    boxes = [cell.box for cell in reading.cells]
+    boxes = [cell.box for cell in read.reading.cells]
     areas = areas_around(read.photo, boxes)
-    shown = zip(reading.cells, areas, crop_pictures(read.photo, areas), strict=True)
-    cards = tuple(_card(number, *one) for number, one in enumerate(shown, 1))
+    crops = crop_pictures(read.photo, areas)
+    shown = zip(read.reading.cells, areas, crops, strict=True)
+    cards = [
+        _card(number, cell, picture_uri(crop), _why(cell, area, crop))
+        for number, (cell, area, crop) in enumerate(shown, 1)
+    ]
+    return _picture(read.reading, photo_uri(read.photo), cards, seconds, filing)
+
+
+def picture_without_photo(reading: PhotoReading, filing: Filing | None = None) -> Picture:
+    """Make of a reading whose picture is not kept what the page shows."""
+    cards = [_card(number, cell, "", None) for number, cell in enumerate(reading.cells, 1)]
+    return _picture(reading, "", cards, None, filing)
+
+
+def _picture(
+    reading: PhotoReading,
+    photo: str,
+    cards: Sequence[Card],
+    seconds: float | None,
+    filing: Filing | None,
+) -> Picture:
+    boxes = [cell.box for cell in reading.cells]
     return Picture(
-        photo=photo_uri(read.photo),
+        photo=photo,
         width=reading.width,
         height=reading.height,
         seconds=seconds,
         counts=reading.counts,
         overlay=lay_over(reading.width, reading.height, boxes, [card.tag for card in cards]),
-        cards=cards,
+        cards=tuple(cards),
+        filing=filing,
     )
 
 
-def _card(number: int, cell: Reading, area: Box, crop: RgbImage) -> Card:
+def _card(number: int, cell: Reading, crop: str, why: Why | None) -> Card:
     name = str(cell.cell_type or UNIDENTIFIED)
     ranked = sorted(cell.probabilities.items(), key=lambda item: -item[1])
     finding, meaning = words_of(cell)
     return Card(
         number=number,
         name=name,
-        tag=f"{number} {MARKS[name]}",
-        crop=picture_uri(crop),
+        tag=f"{number} {sign_of(name).letter}",
+        crop=crop,
         bars=tuple(Bar(str(kind), part, kind in cell.prediction_set) for kind, part in ranked),
         finding=finding,
         meaning=meaning,
-        morphology=sentence(cell.morphology or ""),
-        why=_why(cell.heat, cell.box, area, crop) if cell.heat else None,
+        morphology=sentence(morphology(cell.morphology or "")),
+        why=why,
     )
 
 
-def _why(heat: Heat, box: Box, area: Box, crop: RgbImage) -> Why:
+def _why(cell: Reading, area: Box, crop: RgbImage) -> Why | None:
+    if cell.heat is None:
+        return None
     return Why(
-        name=str(heat.cell_type),
-        picture=picture_uri(highlight(crop, area, heat)),
-        inside=share_inside(heat, box),
+        name=str(cell.heat.cell_type),
+        picture=picture_uri(highlight(crop, area, cell.heat)),
+        inside=share_inside(cell.heat, cell.box),
     )
 
 
 def words_of(cell: Reading) -> tuple[str, str]:
     """Say in words what is said of a cell, and what follows: its name, or every honest doubt."""
-    possible = in_words(cell.prediction_set)
+    possible = one_of(cell.prediction_set)
     if cell.decision is Decision.NAMED:
-        return sentence(f"{possible} only"), "No other name is probable enough."
+        only = _("%(name)s only", name=possible)
+        return sentence(only), _("No other name is probable enough.")
     if Doubt.UNFAMILIAR in cell.doubts:
-        return "Unlike the cells that the system has learnt.", _nearest(cell)
+        return _("Unlike the cells that the system has learnt."), _nearest(cell)
     if Doubt.OTHER in cell.doubts:
-        return "None of the five types.", LOOKS_ELSE
+        return _("None of the five types."), _looks_else()
     if Doubt.NONE in cell.doubts:
-        return (
-            "No name is probable enough.",
-            f"The likeliest are {in_words(cell.prediction_set, 'and')}.",
-        )
+        likeliest = _("The likeliest are %(names)s.", names=all_of(cell.prediction_set))
+        return _("No name is probable enough."), likeliest
     if Doubt.SEVERAL in cell.doubts:
-        rest = "either" if len(cell.prediction_set) == 2 else "any of them"
-        return sentence(possible), f"The system cannot rule out {rest}."
-    return "Not sure.", "The system would not put a name to this cell."
+        return sentence(possible), (
+            _("The system cannot rule out either.")
+            if len(cell.prediction_set) == 2
+            else _("The system cannot rule out any of them.")
+        )
+    return _("Not sure."), _("The system would not put a name to this cell.")
 
 
 def _nearest(cell: Reading) -> str:
     """Say what a cell that is unlike all others comes nearest to."""
     if Doubt.OTHER in cell.doubts or not cell.prediction_set:
-        return LOOKS_ELSE
-    names = in_words(cell.prediction_set)
-    return f"What comes nearest is {names}, but such a cell was not among them."
+        return _looks_else()
+    nearest = one_of(cell.prediction_set)
+    return str(
+        _("What comes nearest is %(names)s, but such a cell was not among them.", names=nearest)
+    )
 
 
-def in_words(possible: Sequence[CellType], joined: str = "or") -> str:
+def _looks_else() -> str:
+    return str(_("To the system this looks like something else."))
+
+
+def one_of(possible: Sequence[CellType]) -> str:
     """Join names: `neutrophil, monocyte or basophil`."""
-    names = list(map(str, possible))
-    return f" {joined} ".join(filter(None, (", ".join(names[:-1]), "".join(names[-1:]))))
+    *first, last = [name_of(kind) for kind in possible] or [""]
+    return str(_("%(names)s or %(last)s", names=", ".join(first), last=last)) if first else last
+
+
+def all_of(possible: Sequence[CellType]) -> str:
+    """Join names: `neutrophil, monocyte and basophil`."""
+    *first, last = [name_of(kind) for kind in possible] or [""]
+    return str(_("%(names)s and %(last)s", names=", ".join(first), last=last)) if first else last
 
 
 def sentence(words: str) -> str:
@@ -191,15 +246,9 @@ def sentence(words: str) -> str:
     return f"{words[0].upper()}{words[1:]}." if words else ""
 
 
-def percent(part: float) -> str:
-    """Write a probability; what is not quite certain never reads as 100 %."""
-    return "> 99 %" if 0.995 <= part < 1 else f"{round(100 * part)} %"
-
-
 def counted(name: str, number: int) -> str:
     """Write a count: `2 neutrophils`, `1 unidentified`."""
-    plural = "s" if number != 1 and name not in {UNIDENTIFIED, "other"} else ""
-    return f"{number} {name}{plural}"
+    return f"{number} {name_of(name, number)}"
 
 
 def short_hash(sha256: str) -> str:
@@ -209,5 +258,5 @@ def short_hash(sha256: str) -> str:
 
 def init_app(app: Flask) -> None:
     """Give the templates these words."""
-    app.jinja_env.filters.update(percent=percent, short_hash=short_hash)
-    app.jinja_env.globals.update(counted=counted, marks=MARKS)
+    app.jinja_env.filters.update(short_hash=short_hash)
+    app.jinja_env.globals.update(counted=counted, marks=OF_MODEL, sign_of=sign_of)

@@ -11,9 +11,6 @@ from hematovision.vision.scores import (
     Curve,
     Disturbance,
     Share,
-    limits_in_words,
-    plain_words,
-    share_in_words,
 )
 
 MARGIN = 2.0
@@ -154,8 +151,7 @@ def lines_of(disturbance: Disturbance) -> tuple[str, str]:
 
 
 def init_app(app: Flask) -> None:
-    """Give the templates these places, and the words of numbers."""
-    app.jinja_env.filters.update(share=share_in_words, limits=limits_in_words, plain=plain_words)
+    """Give the templates these places."""
     app.jinja_env.globals.update(
         scale_of=scale_of,
         diagram_of=diagram_of,

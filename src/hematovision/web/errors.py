@@ -4,24 +4,89 @@ from dataclasses import asdict, dataclass
 from http import HTTPStatus
 
 from flask import Flask, Response, json, make_response, render_template, request
+from flask_babel import LazyString, lazy_gettext
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import BadRequest, Forbidden, HTTPException, RequestEntityTooLarge
 
 from hematovision.errors import (
+    AccessionInvalidError,
+    AccessionTakenError,
     AnimatedImageError,
+    ArchiveDamagedError,
+    ArchiveTooLargeError,
+    BackupUnusableError,
+    BlindError,
+    BoxInvalidError,
+    CaseClosedError,
+    CaseUnknownError,
+    CellUnknownError,
+    ChangedMeanwhileError,
+    CheckInvalidError,
+    ChecksOpenError,
+    CountInvalidError,
     EmptyFileError,
+    EntryDamagedError,
+    EntryEncryptedError,
+    EntryIsLinkError,
+    EntryNameError,
+    EntryNestedError,
+    EntryOverlapsError,
+    EntrySquashedError,
+    EntryUnsupportedError,
+    EventUnknownError,
     FileTooLargeError,
+    FolderTakenError,
     HematoVisionError,
     ImageTooLargeError,
     ImageTooSmallError,
+    KeyOutdatedError,
+    KeyTakenError,
+    LabelInvalidError,
+    LabelUnknownError,
+    LastAdministratorError,
+    LinkSpentError,
     ModelDamagedError,
     ModelMissingError,
+    ModelReadsError,
+    ModelThereError,
+    ModelUnfitError,
+    ModelUnknownError,
+    NameMissingError,
     NoImageError,
+    NoModelBeforeError,
+    NotAllowedError,
+    NotConfirmedError,
+    NothingConfirmedError,
+    NotSignedError,
+    NotSignedInError,
+    PasswordMissingError,
+    PasswordTooWeakError,
+    PhotoFiledError,
+    PhotoUnknownError,
+    PictureNotKeptError,
+    RangeInvalidError,
+    ReasonMissingError,
+    RotationBusyError,
+    SecondFactorThereError,
+    SecondReadingError,
+    SignatureBrokenError,
+    SignInFailedError,
+    TargetNotEmptyError,
+    TooManyEntriesError,
     TooManyImagesError,
+    TooManySignInsError,
     UnreadableImageError,
     UnsupportedFormatError,
+    UserNameInvalidError,
+    UserNameTakenError,
+    UserUnknownError,
+    WrongCodeError,
+    WrongPasswordError,
+    megabytes,
 )
+from hematovision.web.looks import refuse
 from hematovision.web.uploads import asks_for_json
+from hematovision.web.vocabulary import advice_of, message_of
 
 STATUS_OF: dict[type[HematoVisionError], HTTPStatus] = {
     NoImageError: HTTPStatus.BAD_REQUEST,
@@ -33,8 +98,69 @@ STATUS_OF: dict[type[HematoVisionError], HTTPStatus] = {
     AnimatedImageError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     ImageTooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     ImageTooSmallError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ArchiveDamagedError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ArchiveTooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    EntryDamagedError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    EntryEncryptedError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    EntryIsLinkError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    EntryNameError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    EntryNestedError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    EntryOverlapsError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    EntrySquashedError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    EntryUnsupportedError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    TooManyEntriesError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     ModelMissingError: HTTPStatus.SERVICE_UNAVAILABLE,
     ModelDamagedError: HTTPStatus.SERVICE_UNAVAILABLE,
+    NotSignedInError: HTTPStatus.UNAUTHORIZED,
+    NotAllowedError: HTTPStatus.FORBIDDEN,
+    SignInFailedError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    TooManySignInsError: HTTPStatus.TOO_MANY_REQUESTS,
+    LinkSpentError: HTTPStatus.GONE,
+    PasswordTooWeakError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    WrongPasswordError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    WrongCodeError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    SecondFactorThereError: HTTPStatus.CONFLICT,
+    UserNameTakenError: HTTPStatus.CONFLICT,
+    UserNameInvalidError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    UserUnknownError: HTTPStatus.NOT_FOUND,
+    LastAdministratorError: HTTPStatus.CONFLICT,
+    CaseUnknownError: HTTPStatus.NOT_FOUND,
+    AccessionInvalidError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    AccessionTakenError: HTTPStatus.CONFLICT,
+    CaseClosedError: HTTPStatus.CONFLICT,
+    BackupUnusableError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    TargetNotEmptyError: HTTPStatus.CONFLICT,
+    KeyOutdatedError: HTTPStatus.SERVICE_UNAVAILABLE,
+    RotationBusyError: HTTPStatus.CONFLICT,
+    NotConfirmedError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ChangedMeanwhileError: HTTPStatus.CONFLICT,
+    PhotoUnknownError: HTTPStatus.NOT_FOUND,
+    PictureNotKeptError: HTTPStatus.GONE,
+    PhotoFiledError: HTTPStatus.CONFLICT,
+    CellUnknownError: HTTPStatus.NOT_FOUND,
+    EventUnknownError: HTTPStatus.NOT_FOUND,
+    LabelUnknownError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    BoxInvalidError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    RangeInvalidError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    CountInvalidError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    CheckInvalidError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    LabelInvalidError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    KeyTakenError: HTTPStatus.CONFLICT,
+    NameMissingError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    PasswordMissingError: HTTPStatus.CONFLICT,
+    ReasonMissingError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ChecksOpenError: HTTPStatus.CONFLICT,
+    NotSignedError: HTTPStatus.NOT_FOUND,
+    SignatureBrokenError: HTTPStatus.CONFLICT,
+    SecondReadingError: HTTPStatus.CONFLICT,
+    BlindError: HTTPStatus.CONFLICT,
+    ModelUnknownError: HTTPStatus.NOT_FOUND,
+    ModelThereError: HTTPStatus.CONFLICT,
+    ModelUnfitError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ModelReadsError: HTTPStatus.CONFLICT,
+    NoModelBeforeError: HTTPStatus.CONFLICT,
+    NothingConfirmedError: HTTPStatus.CONFLICT,
+    FolderTakenError: HTTPStatus.CONFLICT,
 }
 
 
@@ -70,61 +196,85 @@ class Problem:
 
 def problem_of(error: HematoVisionError) -> Problem:
     """Put a named failure into words and a status."""
-    return Problem(STATUS_OF[type(error)], error.code(), error.message, error.advice)
+    return Problem(STATUS_OF[type(error)], error.code(), message_of(error), advice_of(error))
 
 
-_START_AGAIN = "Go back to the first page and try again."
-_OF_REQUESTS: dict[type[HTTPException], tuple[str, str, str]] = {
+_START_AGAIN = lazy_gettext("Go back to the first page and try again.")
+_OF_REQUESTS: dict[type[HTTPException], tuple[str, LazyString, LazyString]] = {
     UntrustedHostError: (
         "untrusted_host",
-        "This server does not answer under the name in the address.",
-        "Open it under the name it was given, or add the name to HEMATOVISION_TRUSTED_HOSTS.",
+        lazy_gettext("This server does not answer under the name in the address."),
+        lazy_gettext(
+            "Open it under the name it was given, or add the name to HEMATOVISION_TRUSTED_HOSTS."
+        ),
     ),
     CrossSiteError: (
         "cross_site",
-        "Another site sent this request.",
-        "Send pictures from the page of this server, or from a program.",
+        lazy_gettext("Another site sent this request."),
+        lazy_gettext("Send pictures from the page of this server, or from a program."),
     ),
     CSRFError: (
         "csrf",
-        "The form was not sent from this page, or the page is older than the session.",
-        "Load the page again and send the picture once more; cookies must be allowed. A program "
-        "asks for JSON: “Accept: application/json”.",
+        lazy_gettext(
+            "The form was not sent from this page, or the page is older than the session."
+        ),
+        lazy_gettext(
+            "Load the page again and send the picture once more; cookies must be allowed. A "
+            "program asks for JSON: “Accept: application/json”."
+        ),
     ),
 }
-_OF_STATUS: dict[int, tuple[str, str, str]] = {
-    403: ("forbidden", "This page is closed.", _START_AGAIN),
-    404: ("not_found", "There is no such page.", _START_AGAIN),
-    405: ("method_not_allowed", "This address does not take such a request.", _START_AGAIN),
+_OF_STATUS: dict[int, tuple[str, LazyString, LazyString]] = {
+    403: ("forbidden", lazy_gettext("This page is closed."), _START_AGAIN),
+    404: ("not_found", lazy_gettext("There is no such page."), _START_AGAIN),
+    405: (
+        "method_not_allowed",
+        lazy_gettext("This address does not take such a request."),
+        _START_AGAIN,
+    ),
     500: (
         "internal",
-        "Something in the program went wrong. Nothing was read.",
-        "Try again. If it happens again, tell your administrator the time it happened.",
+        lazy_gettext("Something in the program went wrong."),
+        lazy_gettext(
+            "Try again. If it happens again, tell your administrator the time it happened."
+        ),
     ),
 }
 
 
 def init_app(app: Flask) -> None:
     """Answer every failure, named or not, in one form."""
-    app.register_error_handler(HematoVisionError, lambda error: _answer(problem_of(error)))
+    app.register_error_handler(HematoVisionError, _answer_named)
     app.register_error_handler(RequestEntityTooLarge, lambda _: _answer(_too_large()))
     app.register_error_handler(HTTPException, _answer_http)
+
+
+def _answer_named(error: HematoVisionError) -> Response:
+    if isinstance(error, NotAllowedError):
+        refuse(error.code())
+    answer = _answer(problem_of(error))
+    if isinstance(error, NotSignedInError):
+        # RFC 9110 asks for it, and it tells a program what to send; browsers do nothing with it.
+        answer.headers["WWW-Authenticate"] = 'Bearer realm="HematoVision"'
+    return answer
 
 
 def _too_large() -> Problem:
     limit = request.max_content_length or 0
     if (request.content_length or 0) > limit:
-        words = f"The request is larger than is read: {limit / 2**20:.4g} MB."
-    else:
-        words = "The form has more parts, or longer ones, than are read."
-    return problem_of(FileTooLargeError(words))
+        return problem_of(
+            FileTooLargeError(
+                "The request is larger than is read: %(size)s MB.", size=megabytes(limit)
+            )
+        )
+    return problem_of(FileTooLargeError("The form has more parts, or longer ones, than are read."))
 
 
 def _answer_http(error: HTTPException) -> Response:
     status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
     known = _OF_REQUESTS.get(type(error)) or _OF_STATUS.get(status)
     code, detail, advice = known or ("bad_request", error.description or error.name, _START_AGAIN)
-    answer = _answer(Problem(status, code, detail, advice))
+    answer = _answer(Problem(status, code, str(detail), str(advice)))
     for name, value in error.get_headers():
         if name == "Allow":
             answer.headers[name] = value

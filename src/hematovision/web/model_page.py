@@ -4,22 +4,25 @@ from flask import Blueprint, Flask, render_template
 
 from hematovision.cells import CellType
 from hematovision.errors import ModelDamagedError
+from hematovision.people import Right
+from hematovision.services.choosing import find_choice
 from hematovision.vision.bundle import Bundle, read_bundle
 from hematovision.vision.evaluation import find_evaluation
 from hematovision.vision.origins import BACKBONE, learnt_from
 from hematovision.vision.scores import Evaluation
 from hematovision.web import charts
-from hematovision.web.security import public
+from hematovision.web.access import needs
 from hematovision.web.wiring import get_wiring
 
 blueprint = Blueprint("model", __name__)
 
 
 @blueprint.get("/model")
-@public
+@needs(Right.SEE_MODEL)
 def show() -> str:
     """Show the model folder; nothing on the page is typed, all of it is read."""
-    bundle = read_bundle(get_wiring().settings.model_folder)
+    shelf = get_wiring().shelf
+    bundle = read_bundle(shelf.folder(find_choice(shelf.database).reads))
     evaluation, failure = _find_evaluation(bundle)
     return render_template(
         "model.html",

@@ -1,24 +1,34 @@
-"""The two pages: a place to put photos, and what was read in them."""
+"""The quick way: a place to put photos, and what was read in them."""
 
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Blueprint, Flask, Response, jsonify, make_response, render_template
+from flask import (
+    Blueprint,
+    Flask,
+    Response,
+    jsonify,
+    make_response,
+    render_template,
+    request,
+    url_for,
+)
+from flask_babel import gettext as _
 from werkzeug.datastructures import FileStorage
 
 from hematovision.cells import CellReader
-from hematovision.config import Settings
 from hematovision.errors import FileTooLargeError, HematoVisionError
 from hematovision.exchange.documents import reading_document
-from hematovision.services.readings import ReadPhoto, read_image
+from hematovision.people import Right
+from hematovision.services.readings import ReadPhoto, read_image, take_bytes
+from hematovision.services.recording import is_recorded, record_reading
 from hematovision.vision.containers import SIGNATURES
-from hematovision.web.cards import Picture, picture_of
+from hematovision.web.access import get_user, hand, needs
+from hematovision.web.cards import Filing, Picture, picture_of
 from hematovision.web.errors import Problem, problem_of
-from hematovision.web.security import public
-from hematovision.web.uploads import asks_for_json, asks_why, get_uploads, read_upload
-from hematovision.web.wiring import get_wiring
+from hematovision.web.uploads import asks_for_json, asks_why, get_uploads, number_of
+from hematovision.web.wiring import Wiring, get_wiring
 
 blueprint = Blueprint("pages", __name__)
 
@@ -30,10 +40,12 @@ class Answer:
     Attributes:
         outcome: The photo and its reading, or why it was refused.
         seconds: How long it took.
+        photo_id: Under which it is on record; None where it was refused.
     """
 
     outcome: ReadPhoto | Problem
     seconds: float
+    photo_id: int | None = None
 
     def as_document(self, *, explained: bool) -> dict[str, Any]:
         """Give the reading, or the problem under `error`."""
@@ -45,18 +57,19 @@ class Answer:
         """Give what the page shows."""
         if isinstance(self.outcome, Problem):
             return self.outcome
-        return picture_of(self.outcome, self.seconds)
+        filing = None if self.photo_id is None else Filing(self.photo_id)
+        return picture_of(self.outcome, self.seconds, filing)
 
 
 @blueprint.get("/")
-@public
+@needs(Right.SEE_MODEL)
 def home() -> str:
     """Offer a place to put photos."""
     wiring = get_wiring()
     *formats, last = SIGNATURES
     return render_template(
         "home.html",
-        formats=f"{', '.join(formats)} or {last}",
+        formats=_("%(names)s or %(last)s", names=", ".join(formats), last=last),
         settings=wiring.settings,
         failure=wiring.failure,
         too_large=FileTooLargeError.over(wiring.settings.max_file_bytes),
@@ -64,14 +77,15 @@ def home() -> str:
 
 
 @blueprint.post("/predict")
-@public
+@needs(Right.READ_PHOTOS)
 def predict() -> Response:
-    """Read the pictures of a request, keep nothing, and answer as a page or a document.
+    """Read the pictures of a request, record what is said, and answer as a page or a document.
 
     Pictures are the file parts of a multipart form, whatever their fields are called; ours calls
     them `image`. One picture is answered by its reading or its failure; of several each has an
     entry, in the order they came, and one bad file stops no other. The page shows where each answer
-    comes from; a document says so when asked for by `explain=1`.
+    comes from; a document says so when asked for by `explain=1`. No answer is given that is not on
+    record: where it cannot be written, the request fails.
     """
     wiring = get_wiring()
     reader = wiring.get_reader()
@@ -79,37 +93,52 @@ def predict() -> Response:
     files = get_uploads()
     alone, document = len(files) == 1, asks_for_json()
     explain = asks_why() or not document
-    answers = (_read(file, reader, wiring.settings, alone=alone, explain=explain) for file in files)
-    response = _document(answers, explained=explain) if document else _page(answers)
+    shown, photo_ids = [], []
+    for file in files:
+        answer = _read(file, wiring, reader, alone=alone, explain=explain)
+        photo_ids.append(answer.photo_id)
+        shown.append(answer.as_document(explained=explain) if document else answer.as_picture())
+    if document:
+        response = jsonify(shown[0] if alone else shown)
+    else:
+        response = make_response(
+            render_template(
+                "result.html", pictures=shown, kept=None, keeps=wiring.settings.keep_pictures
+            )
+        )
+    if alone:
+        response.content_location = url_for("history.reading", photo_id=photo_ids[0])
     response.headers["Server-Timing"] = f"read;dur={1000 * (time.perf_counter() - start):.1f}"
     response.vary.add("Accept")
     return response
 
 
 def _read(
-    file: FileStorage, reader: CellReader, settings: Settings, *, alone: bool, explain: bool
+    file: FileStorage, wiring: Wiring, reader: CellReader, *, alone: bool, explain: bool
 ) -> Answer:
-    start = time.perf_counter()
-    outcome: ReadPhoto | Problem
+    start, settings = time.perf_counter(), wiring.settings
     try:
-        data = read_upload(file, max_bytes=settings.max_file_bytes)
-        outcome = read_image(data, reader=reader, max_pixels=settings.max_pixels, explain=explain)
+        data = take_bytes(file.stream, max_bytes=settings.max_file_bytes)
+        read = read_image(data, reader=reader, max_pixels=settings.max_pixels, explain=explain)
     except HematoVisionError as error:
         if alone:
             raise
         # Never the error itself: its traceback holds the upload and what was decoded of it.
-        outcome = problem_of(error)
-    return Answer(outcome, time.perf_counter() - start)
+        return Answer(problem_of(error), time.perf_counter() - start)
+    photo_id = _recorded(read) if alone else None
+    if photo_id is None:
+        photo_id = record_reading(wiring.record, read, data, by=hand())
+    return Answer(read, time.perf_counter() - start, photo_id)
 
 
-def _document(answers: Iterable[Answer], *, explained: bool) -> Response:
-    documents = [answer.as_document(explained=explained) for answer in answers]
-    return jsonify(documents[0] if len(documents) == 1 else documents)
-
-
-def _page(answers: Iterable[Answer]) -> Response:
-    pictures = [answer.as_picture() for answer in answers]
-    return make_response(render_template("result.html", pictures=pictures))
+def _recorded(read: ReadPhoto) -> int | None:
+    """Find the photo that our page had read a moment ago and sends again, to look at it."""
+    photo_id = number_of(request.form.get("recorded"))
+    if photo_id is None:
+        return None
+    database, sender = get_wiring().database, get_user().id
+    is_there = is_recorded(database, photo_id, read.reading, sent_by=sender)
+    return photo_id if is_there else None
 
 
 def init_app(app: Flask) -> None:

@@ -1,19 +1,17 @@
-"""Who gets in: host, session, CSRF, headers; closed unless a view says `@public`."""
+"""What may come in: host, session cookie, CSRF, headers; `access` says who."""
 
-from collections.abc import Callable
-from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, abort, current_app, request
+from flask import Flask, Response, request
 from flask.sessions import SecureCookieSessionInterface
 from flask_wtf.csrf import CSRFProtect
+from werkzeug.routing import IntegerConverter
 
 from hematovision.config import Settings
 from hematovision.storage.private import keep_secret_key
+from hematovision.storage.tables import LARGEST_KEY
 from hematovision.web.errors import CrossSiteError, UntrustedHostError
 from hematovision.web.uploads import asks_for_json
-
-View = TypeVar("View", bound=Callable[..., Any])
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 CONTENT_SECURITY_POLICY = "; ".join(
@@ -43,6 +41,14 @@ HEADERS = {
 csrf = CSRFProtect()
 
 
+class KeyConverter(IntegerConverter):
+    """Numbers in addresses; of those that no database knows each stands for the largest it does."""
+
+    def to_python(self, value: str) -> int:
+        """Read a number, which is no row's where it is too large."""
+        return min(int(super().to_python(value)), LARGEST_KEY)
+
+
 class SessionInterface(SecureCookieSessionInterface):
     """Flask's own, with `Secure` on the cookie whenever the request came over HTTPS.
 
@@ -53,12 +59,6 @@ class SessionInterface(SecureCookieSessionInterface):
     def get_cookie_secure(self, app: Flask) -> bool:
         """Say whether the cookie may only travel over HTTPS."""
         return request.is_secure
-
-
-def public(view: View) -> View:
-    """Open a view to everybody; a view without this mark answers 403."""
-    view.is_public = True  # type: ignore[attr-defined]
-    return view
 
 
 def init_app(app: Flask, settings: Settings) -> None:
@@ -74,11 +74,17 @@ def init_app(app: Flask, settings: Settings) -> None:
     )
     app.session_interface = SessionInterface()
     csrf.init_app(app)
-    public(app.view_functions["static"])
+    app.url_map.converters["int"] = KeyConverter
     app.before_request(lambda: _check_host(settings.trusted_hosts))
-    app.before_request(_check_access)
-    app.before_request(_check_sender)
     app.after_request(_add_headers)
+
+
+def guard_forms(app: Flask) -> None:
+    """Insist that forms come from our own pages; whoever may not send one is refused before.
+
+    The check reads the whole form, and a visitor's upload must not be read for nothing.
+    """
+    app.before_request(_check_sender)
 
 
 def host_is_trusted(host: str, trusted: tuple[str, ...]) -> bool:
@@ -105,13 +111,6 @@ def _check_host(trusted: tuple[str, ...]) -> None:
         raise UntrustedHostError
 
 
-def _check_access() -> None:
-    if request.endpoint is None:
-        return
-    if not getattr(current_app.view_functions[request.endpoint], "is_public", False):
-        abort(403)
-
-
 def _check_sender() -> None:
     if request.endpoint is None or request.method in SAFE_METHODS:
         return
@@ -132,5 +131,6 @@ def _is_cross_site() -> bool:
 def _add_headers(response: Response) -> Response:
     response.headers.update(HEADERS)
     if request.endpoint != "static":
-        response.headers["Cache-Control"] = "no-store"
+        # Only a view that says otherwise lets the browser keep anything.
+        response.headers.setdefault("Cache-Control", "no-store")
     return response

@@ -7,11 +7,14 @@ from flask import Flask, Request, current_app, request
 from werkzeug.datastructures import FileStorage
 
 from hematovision.config import Settings
-from hematovision.errors import FileTooLargeError, NoImageError, TooManyImagesError
+from hematovision.errors import NoImageError, TooManyImagesError
 from hematovision.storage.private import keep_uploads_folder
 
 MAX_PLAIN_BYTES = 64 * 2**10
 """Of a body that is not multipart: no picture, so nothing large."""
+
+MOST_DIGITS = 18
+"""A number with more is no number of anything here."""
 
 _OTHER_PARTS = 8
 
@@ -42,7 +45,7 @@ class UploadRequest(Request):
         """
         limit = current_app.config["UPLOAD_MAX_FILES"]
         if len(self.opened) == limit:
-            raise TooManyImagesError(f"More than {limit} pictures in one request.")
+            raise TooManyImagesError("More than %(limit)s pictures in one request.", limit=limit)
         folder = current_app.config["UPLOAD_FOLDER"]
         stream = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - `close` ends it, with the request
         self.opened.append(stream)
@@ -53,6 +56,11 @@ class UploadRequest(Request):
         super().close()
         for stream in self.opened:
             stream.close()
+
+
+def number_of(text: str | None) -> int | None:
+    """Read a number of an address or a form; None where it is none."""
+    return int(text) if text and text.isdecimal() and len(text) <= MOST_DIGITS else None
 
 
 def asks_for_json() -> bool:
@@ -78,22 +86,6 @@ def get_uploads() -> list[FileStorage]:
         raise NoImageError("The request carries no picture.")
     opened = cast(UploadRequest, request).opened
     return sorted(files, key=lambda file: opened.index(file.stream))
-
-
-def read_upload(file: FileStorage, *, max_bytes: int) -> bytes:
-    """Take the bytes of one file.
-
-    Args:
-        file: As it came.
-        max_bytes: Of a larger file no more than this is read.
-
-    Raises:
-        FileTooLargeError: If there are more than `max_bytes`.
-    """
-    data = file.stream.read(max_bytes + 1)
-    if len(data) > max_bytes:
-        raise FileTooLargeError.over(max_bytes)
-    return data
 
 
 def init_app(app: Flask, settings: Settings) -> None:

@@ -2,13 +2,22 @@
 
 import logging
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import cast
 
 from flask import Flask, current_app
 
-from hematovision.cells import NOTICE, CellReader, ModelIdentity
+from hematovision.cells import CellReader, ModelIdentity, Queue
 from hematovision.config import Settings
 from hematovision.errors import HematoVisionError, ModelDamagedError, ModelMissingError
+from hematovision.services.batches import NoQueue
+from hematovision.services.recording import Record
+from hematovision.services.shelf import Shelf
+from hematovision.services.sign_ins import Stay
+from hematovision.storage.database import Database
+from hematovision.storage.files import Files, open_files
+from hematovision.storage.keys import open_seal
+from hematovision.storage.sealing import Seal
 from hematovision.vision.reader import load_reader
 
 log = logging.getLogger(__name__)
@@ -20,30 +29,57 @@ class Wiring:
 
     Attributes:
         settings: How this installation behaves.
-        reader: Finds and names the cells; None when the model could not be loaded.
-        failure: Why there is no reader.
+        shelf: The models: the one that reads, and others where they are asked for.
+        database: Where accounts, cases and readings are kept.
+        files: Where pictures are kept.
+        queue: Wakes those who read photos in the background.
+        seal: Seals what the database must not tell.
     """
 
     settings: Settings
-    reader: CellReader | None
-    failure: HematoVisionError | None = None
+    shelf: Shelf
+    database: Database
+    files: Files
+    queue: Queue
+    seal: Seal
+
+    @property
+    def stay(self) -> Stay:
+        """Say how long somebody stays signed in."""
+        return Stay(
+            idle=timedelta(minutes=self.settings.idle_minutes),
+            longest=timedelta(hours=self.settings.session_hours),
+        )
+
+    @property
+    def record(self) -> Record:
+        """Say where readings are kept that belong to no case."""
+        return Record(self.database, self.files, self.settings.keep_pictures)
 
     def get_reader(self) -> CellReader:
-        """Give the reader.
+        """Give the reader of the model that reads now; for one request it is asked for once.
 
         Raises:
-            ModelMissingError: If there was no model folder at the start.
-            ModelDamagedError: If the model folder was not whole at the start.
+            ModelMissingError: If there is no model folder.
+            ModelDamagedError: If the model folder is not whole.
         """
-        if self.reader is not None:
-            return self.reader
-        if self.failure is None:
-            raise ModelMissingError("No model is loaded.")
-        raise type(self.failure)(self.failure.message) from self.failure
+        return self.shelf.reader()
+
+    @property
+    def failure(self) -> HematoVisionError | None:
+        """Say why nothing can be read; None where a model reads."""
+        try:
+            self.get_reader()
+        except (ModelMissingError, ModelDamagedError) as error:
+            return error
+        return None
 
     def find_model(self) -> ModelIdentity | None:
         """Say which model reads, if any."""
-        return self.reader.model if self.reader else None
+        try:
+            return self.get_reader().model
+        except (ModelMissingError, ModelDamagedError):
+            return None
 
 
 def get_wiring() -> Wiring:
@@ -51,16 +87,36 @@ def get_wiring() -> Wiring:
     return cast(Wiring, current_app.extensions["hematovision"])
 
 
-def init_app(app: Flask, settings: Settings, reader: CellReader | None) -> None:
-    """Load the model unless a reader is given, and keep what happened."""
-    wiring = Wiring(settings, reader) if reader else _load(settings)
+def init_app(
+    app: Flask,
+    settings: Settings,
+    reader: CellReader | None,
+    database: Database,
+    queue: Queue | None,
+) -> None:
+    """Load the model unless a reader is given in the place of the shipped one."""
+    shelf = Shelf(
+        database,
+        settings.data_folder,
+        settings.model_folder,
+        load_reader,
+        threads=settings.threads,
+    )
+    if reader is not None:
+        shelf.put(reader)
+    seal = open_seal(settings.data_folder)
+    files = open_files(settings.pictures_url, settings.data_folder, seal)
+    wiring = Wiring(settings, shelf, database, files, queue or NoQueue(), seal)
     app.extensions["hematovision"] = wiring
-    app.context_processor(lambda: {"notice": NOTICE, "model": get_wiring().find_model()})
+    # Now, and not when the first photo waits; what is wrong stands in the log.
+    wiring.find_model()
+    app.context_processor(_say_model)
 
 
-def _load(settings: Settings) -> Wiring:
+def _say_model() -> dict[str, ModelIdentity | None]:
+    """Let templates name the model that reads."""
     try:
-        return Wiring(settings, load_reader(settings.model_folder, threads=settings.threads))
-    except (ModelMissingError, ModelDamagedError) as error:
-        log.error("Nothing can be read. %s %s", error.message, error.advice)
-        return Wiring(settings, None, error)
+        return {"model": get_wiring().find_model()}
+    except Exception:  # the page that says that the database is away must stand
+        log.exception("Nobody can tell which model reads")
+        return {"model": None}

@@ -1,6 +1,6 @@
 // New reading: pictures are read one after another, and what needs somebody stands first.
 import { listen } from "./intake.js";
-import { $, $$ } from "./page.js";
+import { $, $$, say, sayCount } from "./page.js";
 import { detailOf, makeRow, paint } from "./row.js";
 
 const pictures = [];
@@ -19,7 +19,6 @@ const rank = (picture) => {
   if (unidentified(picture)) return 1;
   return { sending: 2, reading: 2, waiting: 3, read: 4, cancelled: 5 }[picture.state];
 };
-const plural = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
 
 /** How a file begins; one that is too large is not even sent. */
 const startOf = (file) => file.size > Number(limit.maxBytes)
@@ -37,14 +36,14 @@ const paintNext = () => {
   const left = pictures.filter((one) => !isDone(one)).length;
   const doubtful = pictures.filter(unidentified);
   const cells = doubtful.reduce((sum, one) => sum + unidentified(one), 0);
-  let hint = "Add at least one photo to go on.";
-  if (left) hint = picture ? "You can open one while the rest is being read." : "";
-  else if (doubtful.length) hint = `${cells} unidentified in ${plural(doubtful.length, "picture")}.`;
-  else if (pictures.some(({ reading }) => reading)) hint = "No cell is left unidentified.";
+  let hint = say("add");
+  if (left) hint = picture ? say("openOne") : "";
+  else if (doubtful.length) hint = sayCount("doubtful", doubtful.length, { cells });
+  else if (pictures.some(({ reading }) => reading)) hint = say("clear");
   $("[data-hint]").textContent = hint;
   next.hidden = !pictures.length || (!picture && left > 0);
-  let label = "Choose more photos";
-  if (picture) label = `Open picture ${picture.number}${unidentified(picture) ? `, ${unidentified(picture)} unidentified` : ""}`;
+  let label = say("more");
+  if (picture) label = say(unidentified(picture) ? "openDoubtful" : "open", { number: picture.number, cells: unidentified(picture) });
   next.firstChild.data = `${label} `;
 };
 
@@ -55,12 +54,12 @@ const paintAll = () => {
   if (list.contains(focused)) focused.focus();
   const count = (test) => pictures.filter(test).length;
   const parts = [
-    [count(({ state }) => state === "read"), "read"],
-    [count((one) => !isDone(one)), "under way"],
-    [count(({ state }) => state === "failed"), count(({ state }) => state === "failed") === 1 ? "needs you" : "need you"],
-    [count(({ state }) => state === "cancelled"), "cancelled"],
-  ].filter(([number]) => number).map(([number, words]) => `${number} ${words}`);
-  const summary = `${plural(pictures.length, "picture")} · ${parts.join(", ")}`;
+    ["done", count(({ state }) => state === "read")],
+    ["left", count((one) => !isDone(one))],
+    ["failed", count(({ state }) => state === "failed")],
+    ["cancelled", count(({ state }) => state === "cancelled")],
+  ].filter(([, number]) => number).map(([key, number]) => sayCount(key, number));
+  const summary = `${sayCount("pictures", pictures.length)} · ${parts.join(", ")}`;
   if ($("[data-summary]").textContent !== summary) $("[data-summary]").textContent = summary;
   Object.assign($("[data-total]"), { max: pictures.length || 1, value: count(isDone) });
   $("[data-empty]").hidden = pictures.length > 0;
@@ -79,9 +78,11 @@ const settle = (picture, request) => {
   const answer = request.response;
   if (request.status === 200 && answer?.cells) {
     const seconds = Number(/dur=([\d.]+)/.exec(request.getResponseHeader("Server-Timing") ?? "")?.[1] ?? 0) / 1000;
-    return change(picture, { state: "read", reading: answer, seconds });
+    // Under which it is on record, so that looking at it is no second reading.
+    const recorded = /(\d+)$/.exec(request.getResponseHeader("Content-Location") ?? "")?.[1] ?? "";
+    return change(picture, { state: "read", reading: answer, seconds, recorded });
   }
-  const problem = answer?.detail ? answer : { detail: "The server did not answer.", advice: "See that it is running, then read the picture again." };
+  const problem = answer?.detail ? answer : { detail: say("silent"), advice: say("silentAdvice") };
   return change(picture, { state: "failed", problem, again: !answer?.detail || request.status >= 500 });
 };
 
@@ -126,6 +127,7 @@ const open = (picture) => {
   const transfer = new DataTransfer();
   transfer.items.add(new File([picture.file], "picture", { type: picture.file.type }));
   form.elements.image.files = transfer.files;
+  form.elements.recorded.value = picture.recorded;
   form.submit();
   change(picture, { opened: true });
 };

@@ -1,14 +1,17 @@
 // How pictures come in: chosen, dropped as files or folders anywhere on the page, or pasted.
 import { $, onKey } from "./page.js";
 
-const looksLikePicture = (file) => file.type.startsWith("image/") || /\.(jpe?g|png|tiff?|bmp|webp)$/i.test(file.name);
+/** Tell whether a file is worth sending; of a folder only such are. */
+export const looksLikePicture = (file) => file.type.startsWith("image/") || /\.(jpe?g|png|tiff?|bmp|webp)$/i.test(file.name);
+/** Sort as people count: 2 comes before 10. */
+export const byName = (name, other) => name.localeCompare(other, undefined, { numeric: true });
 const allEntries = async (folder) => {
   const reader = folder.createReader();
   const entries = [];
   // A browser gives a hundred at a time, and an empty list at the end.
   for (;;) {
     const some = await new Promise((resolve, reject) => { reader.readEntries(resolve, reject); });
-    if (!some.length) return entries.sort((a, b) => a.name.localeCompare(b.name, undefined, { numeric: true }));
+    if (!some.length) return entries.sort((a, b) => byName(a.name, b.name));
     entries.push(...some);
   }
 };
@@ -31,10 +34,12 @@ export const listen = (add) => {
   const pick = $("#pick");
   const drop = $("[data-drop]");
   pick.classList.add("sr");
-  pick.addEventListener("change", () => {
-    add([...pick.files]);
+  const takeChosen = () => {
+    if (pick.files.length) add([...pick.files]);
     pick.value = "";
-  });
+  };
+  pick.addEventListener("change", takeChosen);
+  takeChosen(); // What was chosen before this page had listened.
   onKey("o", () => pick.click());
   for (const name of ["dragover", "dragleave", "drop"]) {
     document.addEventListener(name, (event) => {

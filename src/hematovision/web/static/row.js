@@ -1,5 +1,5 @@
 // One picture of the list: its preview, what is said of it, and what can be done with it.
-import { $, $$ } from "./page.js";
+import { $, $$, isOne, say, write } from "./page.js";
 
 const BUTTONS = {
   waiting: ["remove"],
@@ -13,7 +13,7 @@ const BUTTONS = {
 export const detailOf = (file) => {
   const shown = file.type.startsWith("image/") && !/tiff|svg/.test(file.type);
   const kind = (file.type.split("/")[1] ?? "").split("+")[0].toUpperCase();
-  return { kind: kind.length > 0 && kind.length < 6 ? kind : "FILE", preview: shown ? URL.createObjectURL(file) : "" };
+  return { kind: kind.length > 0 && kind.length < 6 ? kind : say("file"), preview: shown ? URL.createObjectURL(file) : "" };
 };
 
 const blankOf = ({ kind }) => {
@@ -29,7 +29,7 @@ const showPreview = (picture) => {
   const image = document.createElement("img");
   const place = row.firstElementChild;
   if (!preview) return place.replaceWith(blankOf(picture));
-  Object.assign(image, { alt: `Picture ${number}`, width: 88, height: 66, loading: "lazy" });
+  Object.assign(image, { alt: say("picture", { number }), width: 88, height: 66, loading: "lazy" });
   image.addEventListener("error", () => image.replaceWith(blankOf(picture)));
   image.src = preview;
   return place.replaceWith(image);
@@ -39,10 +39,11 @@ export const makeRow = (picture, act) => {
   const row = $("[data-row]").content.firstElementChild.cloneNode(true);
   picture.row = row;
   picture.fresh = true;
-  $("b", row).textContent = `Picture ${picture.number}`;
-  $("progress", row).ariaLabel = `Sending picture ${picture.number}`;
+  const { number } = picture;
+  $("b", row).textContent = say("picture", { number });
+  $("progress", row).ariaLabel = say("sendingOne", { number });
   for (const button of $$("button", row)) {
-    button.ariaLabel = `${button.textContent} picture ${picture.number}`;
+    button.ariaLabel = say(button.dataset.do, { number });
     button.addEventListener("click", () => act(button.dataset.do));
   }
   return row;
@@ -50,17 +51,17 @@ export const makeRow = (picture, act) => {
 
 const countsOf = ({ counts }) => Object.entries(counts).map(([name, number]) => {
   const part = document.createElement("span");
-  const plural = number === 1 || name === "unidentified" ? "" : "s";
-  part.append($(`[data-mark="${name}"]`).content.cloneNode(true), `${number} ${name}${plural}`);
+  const { content, dataset } = $(`[data-mark="${name}"]`);
+  part.append(content.cloneNode(true), `${number} ${isOne(number) ? dataset.one : dataset.other}`);
   return part;
 });
 
 const sentenceOf = ({ state, sent, problem }) => ({
-  waiting: "Waiting",
-  sending: `Sending, ${Math.round(100 * sent)} %`,
-  reading: "Finding and naming the cells",
+  waiting: say("waiting"),
+  sending: say("sending", { percent: Math.round(100 * sent) }),
+  reading: say("reading"),
   failed: problem?.detail,
-  cancelled: "Cancelled. It was not read.",
+  cancelled: say("stopped"),
 })[state];
 
 /** Bring the row up to date with its picture. */
@@ -68,17 +69,20 @@ export const paint = (picture) => {
   const { row, state, reading, problem, seconds, sent } = picture;
   if (picture.fresh) showPreview(picture);
   picture.fresh = false;
-  const say = $(".say", row);
+  const place = $(".say", row);
   row.classList.toggle("bad", state === "failed");
-  say.classList.toggle("strip", state === "read");
+  place.classList.toggle("strip", state === "read");
   const found = state === "read" ? countsOf(reading) : [];
-  say.replaceChildren(...(found.length ? found : [sentenceOf(picture) ?? "No white cell found"]));
+  place.replaceChildren(...(found.length ? found : [sentenceOf(picture) ?? say("none")]));
   const detail = $("[data-detail]", row);
-  if (state === "read") detail.textContent = `${reading.image.width} × ${reading.image.height} · read in ${seconds.toFixed(2)} s`;
+  if (state === "read") detail.textContent = say("detail", { ...reading.image, seconds: write(seconds, 2) });
   else detail.textContent = state === "failed" ? problem.advice : "";
   detail.hidden = !detail.textContent;
   Object.assign($("progress", row), { value: sent, hidden: !["sending", "reading"].includes(state) });
   const failed = ["remove", picture.again ? "again" : "replace"];
   const buttons = BUTTONS[state] ?? failed;
+  const focused = row.contains(document.activeElement);
   for (const button of $$("button", row)) button.hidden = !buttons.includes(button.dataset.do);
+  // A button that goes takes the keyboard's place with it.
+  if (focused && document.activeElement.hidden) $("button:not([hidden])", row)?.focus();
 };
