@@ -13,10 +13,12 @@ MODEL := src/hematovision/models/blood_cell
 # TensorFlow returns memory to the system at every step; this allocator keeps it.
 ALLOCATOR := $(firstword $(wildcard /usr/lib/*/libtcmalloc_minimal.so.4))
 LEARN := $(if $(ALLOCATOR),LD_PRELOAD=$(ALLOCATOR) TCMALLOC_RELEASE_RATE=0) $(BIN)/hematovision
+# Further catalogues that translate what has no translation yet.
+FROM ?=
 # A finished locator.onnx to take in the place of teaching one.
 LOCATOR ?=
 
-.PHONY: help run setup test lint bench train folds evaluate notebook lock clean
+.PHONY: help run setup test lint bench train folds evaluate notebook pictures translations lock clean
 
 help: ## Say what each target does
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -28,7 +30,7 @@ setup: .venv/full ## Set up everything: training, tests, tools
 	@echo "Ready: $(BIN)/hematovision"
 
 test: setup lint ## Check style and types, then run all tests with coverage
-	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term-missing:skip-covered
 
 lint: .venv/full ## Check style, types and floors
 	$(BIN)/ruff check .
@@ -36,8 +38,10 @@ lint: .venv/full ## Check style, types and floors
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: .venv/full ## Measure how fast photos are read
+bench: .venv/full ## Measure how fast photos are read, reviewed and found again, and the record is proved
 	$(BIN)/python benchmarks/bench.py
+	$(BIN)/python -m benchmarks.history
+	$(BIN)/python -m benchmarks.audit
 
 train: .venv/full ## Make the model folder from the pictures in DATA
 	$(LEARN) train --data $(DATA) --backbone-weights $(BACKBONE) \
@@ -53,10 +57,18 @@ evaluate: .venv/full ## Measure the model on the pictures in DATA; plots in runs
 	  --run-log docs/official_runs.csv --html runs/report.html \
 	  --output $(MODEL)/evaluation.json
 	$(BIN)/hematovision model card --output $(MODEL)/card.md
+	$(BIN)/hematovision model looks --data $(DATA)
 
 notebook: .venv/full ## Run notebooks/model.ipynb anew, on the pictures in DATA
 	HEMATOVISION_NOTEBOOK_DATA=$(DATA) HEMATOVISION_NOTEBOOK_WEIGHTS=$(BACKBONE) \
 	  $(BIN)/python notebooks/execute.py
+
+pictures: .venv/full ## Take the pictures of README and tour anew, those of photos in DATA
+	$(BIN)/python docs/images/take.py --data $(DATA)
+	$(BIN)/python docs/images/tour.py
+
+translations: .venv/light ## Bring the catalogues of all languages up to date
+	$(BIN)/python -m hematovision.web.catalogues $(FROM)
 
 lock: ## Make constraints.txt again, with the newest versions
 	rm -rf build/lock && mkdir -p build

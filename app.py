@@ -1,5 +1,8 @@
 """The application object for `flask run`, gunicorn and the Procfile."""
 
+from hematovision.config import Settings
+from hematovision.jobs import open_queue
 from hematovision.web import create_app
 
-app = create_app()
+settings = Settings.from_environment()
+app = create_app(settings, queue=open_queue(settings))

@@ -2,11 +2,12 @@
 
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from PIL import Image
 
 from hematovision.cells import (
@@ -19,6 +20,13 @@ from hematovision.cells import (
     Reading,
     RgbImage,
 )
+from hematovision.storage.database import FILE, Database, open_database
+
+from .databases import Postgres, open_copy, postgres, redis_server
+
+# The same examples every time, and no claim about how fast a shared machine is.
+settings.register_profile("house", deadline=None, derandomize=True)
+settings.load_profile("house")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -73,6 +81,56 @@ class EmptyReader(StubReader):
 
     def read(self, photo: RgbImage, *, explain: bool = False) -> Sequence[Reading]:
         return ()
+
+
+@pytest.fixture(scope="session")
+def empty_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a SQLite database with all tables and nobody in it, once."""
+    folder = tmp_path_factory.mktemp("database")
+    open_database("", folder).close()
+    return folder / FILE
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Postgres]:
+    """Start a real PostgreSQL, once, or skip."""
+    try:
+        with postgres() as server:
+            yield server
+    except LookupError as error:
+        skip_or_fail(str(error))
+
+
+@pytest.fixture
+def redis_address() -> Iterator[str]:
+    """Start a real Redis of one's own, or skip."""
+    try:
+        with redis_server() as address:
+            yield address
+    except LookupError as error:
+        skip_or_fail(str(error))
+
+
+@pytest.fixture
+def database(tmp_path: Path, empty_file: Path) -> Iterator[Database]:
+    """Give a database of one's own."""
+    database = open_copy(empty_file, tmp_path / "database")
+    yield database
+    database.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def each_database(
+    request: pytest.FixtureRequest, tmp_path: Path, empty_file: Path
+) -> Iterator[Database]:
+    """Give a database of one's own, of each kind."""
+    if request.param == "sqlite":
+        database = open_copy(empty_file, tmp_path / "database")
+    else:
+        address = request.getfixturevalue("postgres_server").make()
+        database = open_database(address, tmp_path)
+    yield database
+    database.close()
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def test_gunicorn_accepts_the_line_of_the_procfile(tmp_path: Path) -> None:
-    name, _, command = (ROOT / "Procfile").read_text().strip().partition(": ")
+    line, _ = (ROOT / "Procfile").read_text().splitlines()
+    name, _, command = line.partition(": ")
     program, *arguments = command.split()
     assert (name, program) == ("web", "gunicorn")
     done = subprocess.run(  # noqa: S603 - our own program
@@ -21,6 +22,12 @@ def test_gunicorn_accepts_the_line_of_the_procfile(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_root_file_is_three_lines_that_make_the_application() -> None:
+def test_procfile_names_a_worker() -> None:
+    _, line = (ROOT / "Procfile").read_text().splitlines()
+    assert line == "worker: hematovision worker"
+
+
+def test_root_file_is_a_few_lines_that_make_the_application() -> None:
     lines = [line for line in (ROOT / "app.py").read_text().splitlines() if line]
-    assert lines[-2:] == ["from hematovision.web import create_app", "app = create_app()"]
+    assert len(lines) == 6
+    assert lines[-1] == "app = create_app(settings, queue=open_queue(settings))"

@@ -84,3 +84,8 @@ def test_every_setting_is_in_the_example() -> None:
 def test_every_setting_is_documented() -> None:
     documented = re.findall(rf"^\| `({PREFIX}\w+)` ", (ROOT / "docs/settings.md").read_text(), re.M)
     assert set(documented) == VARIABLES
+
+
+def test_folder_of_a_user_whom_nobody_knows_is_named() -> None:
+    with pytest.raises(ValueError, match="HEMATOVISION_DATA_FOLDER is '~nosuchuser/x'"):
+        Settings.from_environment({"HEMATOVISION_DATA_FOLDER": "~nosuchuser/x"})

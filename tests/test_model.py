@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -12,13 +12,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hematovision.cells import Box, CellType, PhotoReading, Reading, RgbImage
+from hematovision.cells import Box, CellType, Measured, PhotoReading, Reading, RgbImage
 from hematovision.config import Settings
 from hematovision.learning.card import CARD_FILE, card_of
+from hematovision.services.quality import drift_of
 from hematovision.services.readings import read_image
+from hematovision.storage.quality import Look
 from hematovision.vision.bundle import BUNDLE_FILE, damaged_files, read_bundle
 from hematovision.vision.classifying import crop_cells, softmax
 from hematovision.vision.decoding import decode_image
+from hematovision.vision.looks import find_looks
 from hematovision.vision.reader import PhotoReader, load_reader
 from hematovision.vision.runtime import Network
 from hematovision.vision.staining import measure_glass
@@ -251,3 +254,39 @@ def test_readme_says_what_the_evaluation_says(folder: Path) -> None:
         right = f"{score['right']:,} of {score['pictures']:,}"
         share, low, high = (f"{100 * number:.1f}" for number in score["accuracy"])
         assert f"| {right} | {share} % ({low} to {high}) |" in readme
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize(
+    ("name", "unlike"),
+    [
+        pytest.param("bccd", set(), id="photos of BCCD never seen"),
+        pytest.param("jtsc", {"blue", "focus", "distance"}, id="another microscope"),
+    ],
+)
+def test_photos_of_another_microscope_look_unlike_those_learnt(
+    model: PhotoReader, data_folder: Path, name: str, unlike: set[str]
+) -> None:
+    folder = data_folder / name
+    with (folder / "labels.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    if name == "bccd":
+        tested = [row["photo"] for row in rows if row["official_split"] == "test"]
+        paths = [folder / "photos" / photo for photo in tested]
+    else:
+        paths = [folder / "images" / row["image"] for row in rows][::4]
+    looks = find_looks(model.bundle)
+    assert looks is not None
+    photos = [Measured.mean(cell.measured for cell in model.read(photo_of(path))) for path in paths]
+    drift = drift_of(
+        {
+            measure: [Look(0, len(photos), 0.0, outside(photos, measure, ranges))]
+            for measure, ranges in looks.ranges.items()
+        }
+    )
+    assert {one.measure for one in drift if one.is_unlike} == unlike
+
+
+def outside(photos: list[Measured], measure: str, ranges: Sequence[tuple[float, float]]) -> int:
+    values = [getattr(photo, measure) for photo in photos]
+    return sum(not any(low <= value <= high for low, high in ranges) for value in values)

@@ -1,4 +1,5 @@
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,11 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def tools(settings: Settings, reader: CellReader) -> Tools:
-    return Tools(settings, load_reader=lambda folder, threads=0: reader)
+    return Tools(
+        settings,
+        load_reader=lambda folder, threads=0: reader,
+        keep_workers=lambda number, *_: nullcontext(),
+    )
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -260,7 +261,10 @@ def test_empty_path_is_not_the_folder_one_is_in(
 
 
 def test_program_answers_like_the_runner(tmp_path: Path) -> None:
-    environment = os.environ | {"HEMATOVISION_MODEL_FOLDER": str(tmp_path)}
+    environment = os.environ | {
+        "HEMATOVISION_MODEL_FOLDER": str(tmp_path),
+        "HEMATOVISION_DATA_FOLDER": str(tmp_path / "private"),
+    }
     done = subprocess.run(
         [sys.executable, "-c", "from hematovision.cli import main; main()", "classify", "a.jpg"],
         env=environment,
@@ -271,3 +275,49 @@ def test_program_answers_like_the_runner(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stdout == ""
     assert str(tmp_path / "bundle.json") in done.stderr
+
+
+def test_hidden_folders_are_left_alone(run: Run, folder: Path, jpeg: bytes) -> None:
+    (folder / ".cache").mkdir()
+    (folder / ".cache" / "thumb.jpg").write_bytes(jpeg)
+    result = run("classify", "--json", "-r", folder)
+    assert ".cache" not in result.stdout
+
+
+def test_folder_that_cannot_be_searched_is_reported(
+    monkeypatch: pytest.MonkeyPatch, run: Run, folder: Path
+) -> None:
+    def walk(
+        top: str, onerror: Callable[[OSError], object]
+    ) -> list[tuple[str, list[str], list[str]]]:
+        onerror(PermissionError(13, "Permission denied", f"{top}/deep"))
+        return [(top, ["deep"], ["b.JPG"])]
+
+    monkeypatch.setattr(os, "walk", walk)
+    result = run("classify", "--json", "-r", "--no-record", folder)
+    assert result.exit_code == 1
+    assert f"{folder}/deep: The folder cannot be read: Permission denied." in result.stderr
+    assert "b.JPG" in result.stdout
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+@pytest.mark.parametrize("options", [[], ["--json"], ["--csv"]])
+def test_full_disk_is_a_clear_error(photo_file: Path, options: list[str]) -> None:
+    program = (
+        "import sys\n"
+        "from tests.conftest import StubReader\n"
+        "from hematovision.cli import main\n"
+        "from hematovision.cli.tools import Tools\n"
+        "main(sys.argv[1:], obj=Tools(load_reader=lambda folder, threads=0: StubReader()))"
+    )
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(  # noqa: S603 - our own program
+            [sys.executable, "-c", program, "classify", "--no-record", *options, str(photo_file)],
+            cwd=Path(__file__).resolve().parents[2],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert done.returncode == 1
+    assert "The output cannot be written: No space left on device." in done.stderr
+    assert "Traceback" not in done.stderr

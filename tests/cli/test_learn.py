@@ -6,6 +6,7 @@ import pytest
 from tests.learning.sets import write_sets
 
 from hematovision.cli.tools import Tools
+from hematovision.learning.labels import OUT_OF_FOLD_FILE
 from hematovision.learning.training import Recipe, open_work
 
 from .conftest import Run
@@ -23,6 +24,23 @@ def test_train_without_the_weights_is_a_mistake_in_usage(run: Run, sets: Path) -
     assert result.exit_code == 2
     assert "--backbone-weights: there is no file" in result.stderr
     assert "none.weights.h5" in result.stderr
+
+
+def test_set_of_a_laboratory_does_not_replace_the_model_that_reads(run: Run, sets: Path) -> None:
+    result = run("train", "--data", sets, "--also", sets)
+    assert result.exit_code == 2
+    assert "--also needs --output" in result.stderr
+
+
+def test_train_stops_where_a_set_of_a_laboratory_is_none(
+    run: Run, sets: Path, tmp_path: Path
+) -> None:
+    weights = tmp_path / "backbone.weights.h5"
+    weights.write_bytes(b"")
+    options = ("--backbone-weights", weights, "--work", tmp_path / "work")
+    result = run("train", "--data", sets, *options, "--also", tmp_path, "--output", tmp_path / "m")
+    assert result.exit_code == 1
+    assert "cells.csv cannot be read" in result.stderr
 
 
 @pytest.mark.parametrize("command", ["train", "folds", "evaluate"])
@@ -62,8 +80,13 @@ def test_train_does_not_go_on_with_another_recipe(run: Run, sets: Path, tmp_path
 @pytest.fixture
 def trained(tmp_path: Path) -> Path:
     """Give a work folder as a finished training leaves it."""
-    work = tmp_path / "train"
-    open_work(work, Recipe(), data="hash")
+    return finished(tmp_path / "train", Recipe())
+
+
+def finished(work: Path, recipe: Recipe) -> Path:
+    """Make the folder of a finished training."""
+    open_work(work, recipe, data="hash")
+    (work / OUT_OF_FOLD_FILE).write_bytes(b"")
     return work
 
 
@@ -107,7 +130,7 @@ def test_folds_of_another_recipe_are_not_gone_on_with(
     unknown = run(*arguments, trained, "--seed", "8", tools=tools)
     assert unknown.exit_code == 1
     assert "holds no run of this recipe" in unknown.stderr
-    open_work(tmp_path / "eight", Recipe(seed=8), data="hash")
+    finished(tmp_path / "eight", Recipe(seed=8))
     other = run(*arguments, tmp_path / "eight", "--seed", "8", tools=tools)
     assert other.exit_code == 1
     assert "fold-1.json is of another run (recipe_hash, " in other.stderr

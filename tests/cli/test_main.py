@@ -28,6 +28,7 @@ def test_settings_come_from_the_environment(
 ) -> None:
     folder = tmp_path_factory.mktemp("no-model")
     monkeypatch.setenv("HEMATOVISION_MODEL_FOLDER", str(folder))
+    monkeypatch.setenv("HEMATOVISION_DATA_FOLDER", str(folder / "private"))
     result = CliRunner().invoke(main, ["classify", "a.jpg"])
     assert result.exit_code == 1
     assert str(folder) in result.stderr

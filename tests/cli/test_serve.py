@@ -1,4 +1,5 @@
 import os
+import pty
 import re
 import socket
 import stat
@@ -47,7 +48,7 @@ def taken() -> Iterator[int]:
     [
         pytest.param([], "127.0.0.1", 5000, id="settings"),
         pytest.param(["--port", "0"], "127.0.0.1", 0, id="port"),
-        pytest.param(["--host", "0.0.0.0"], "0.0.0.0", 5000, id="host"),  # noqa: S104
+        pytest.param(["--host", "127.0.0.2"], "127.0.0.2", 5000, id="host"),
     ],
 )
 def test_serve_says_where_it_is_and_runs(
@@ -62,7 +63,7 @@ def test_serve_says_where_it_is_and_runs(
     assert NOTICE in result.stdout
     assert server.ran
     assert [(settings.host, settings.port) for settings in opened] == [(host, port)]
-    assert ("HEMATOVISION_TRUSTED_HOSTS" in result.stderr) == (host != "127.0.0.1")
+    assert result.stderr == ""
 
 
 def test_address_of_version_6_can_be_opened(run: Run, tools: Tools) -> None:
@@ -70,6 +71,73 @@ def test_address_of_version_6_can_be_opened(run: Run, tools: Tools) -> None:
     server.effective_host = "::1"
     tools = replace(tools, open_server=lambda settings: server)
     assert "http://[::1]:5050\n" in run("serve", tools=tools).stdout
+
+
+@pytest.mark.parametrize(
+    "reachable",
+    [
+        pytest.param({"host": "0.0.0.0"}, id="listens to others"),  # noqa: S104
+        pytest.param({"trusted_hosts": ("localhost", "lab.example")}, id="behind another server"),
+    ],
+)
+def test_others_are_kept_away_until_an_administrator_has_a_password(
+    run: Run, tools: Tools, tmp_path: Path, reachable: dict[str, str]
+) -> None:
+    server = StubServer()
+    settings = replace(tools.settings, **reachable)
+    tools = replace(tools, settings=settings, open_server=lambda settings: server)
+    result = run("serve", tools=tools)
+    assert result.exit_code == 1
+    assert "No administrator has a password" in result.stderr
+    assert not server.ran
+    file = tmp_path / "password"
+    file.write_text("plum orbit walnut canyon\n")
+    settings = replace(settings, admin_password_file=file)
+    result = run("serve", tools=replace(tools, settings=settings))
+    assert result.exit_code == 0
+    assert server.ran
+    assert run("users", "list").stdout == "administrator\tadministrator\tpassword\n"
+    warned = "HEMATOVISION_TRUSTED_HOSTS" in result.stderr
+    assert warned == ("host" in reachable)
+
+
+@pytest.mark.parametrize(("content", "said"), [("weak", "guessed"), (None, "cannot be read")])
+def test_first_password_that_cannot_be_used_is_told(
+    run: Run, tools: Tools, tmp_path: Path, content: str | None, said: str
+) -> None:
+    file = tmp_path / "password"
+    if content:
+        file.write_text(content)
+    settings = replace(tools.settings, admin_password_file=file)
+    result = run("serve", tools=replace(tools, settings=settings))
+    assert result.exit_code == 1
+    assert said in result.stderr
+
+
+def test_link_goes_to_a_terminal_alone(tmp_path: Path) -> None:
+    environment = os.environ | {
+        "HEMATOVISION_DATA_FOLDER": str(tmp_path / "private"),
+        "HEMATOVISION_MODEL_FOLDER": str(tmp_path / "none"),
+    }
+    program = "from hematovision.cli import main; main()"
+    outer, inner = pty.openpty()
+    with subprocess.Popen(  # noqa: S603 - our own program
+        [sys.executable, "-c", program, "serve", "--port", "0"],
+        env=environment,
+        stdout=inner,
+        stderr=subprocess.DEVNULL,
+    ) as server:
+        os.close(inner)
+        try:
+            shown = ""
+            while "/link/" not in shown or not shown.endswith("\n"):
+                shown += os.read(outer, 1024).decode()
+            link = re.search(r"http://\S+/link/\S+", shown)[0]
+            with urllib.request.urlopen(link, timeout=10) as answer:  # noqa: S310
+                assert b"Welcome, administrator" in answer.read()
+        finally:
+            server.terminate()
+            os.close(outer)
 
 
 def test_taken_port_is_a_clear_error(run: Run, taken: int) -> None:
@@ -81,8 +149,13 @@ def test_taken_port_is_a_clear_error(run: Run, taken: int) -> None:
 
 
 @pytest.mark.parametrize("host", ["no host", "a" * 70 + ".example", "192.0.2.1"])
-def test_host_that_is_none_is_a_clear_error(run: Run, host: str) -> None:
-    result = run("serve", "--host", host)
+def test_host_that_is_none_is_a_clear_error(
+    run: Run, tools: Tools, tmp_path: Path, host: str
+) -> None:
+    file = tmp_path / "password"
+    file.write_text("plum orbit walnut canyon")
+    settings = replace(tools.settings, admin_password_file=file)
+    result = run("serve", "--host", host, tools=replace(tools, settings=settings))
     assert result.exit_code == 1
     assert f"Cannot listen on {host}" in result.stderr
     assert "Check --host" in result.stderr
@@ -100,6 +173,14 @@ def test_data_folder_that_cannot_be_written_is_a_clear_error(
     assert f"The data folder {tmp_path / path} cannot be written: " in result.stderr
     assert "; set HEMATOVISION_DATA_FOLDER." in result.stderr
     assert result.stdout == ""
+
+
+def test_data_key_that_is_none_is_a_clear_error(run: Run, settings: Settings) -> None:
+    settings.data_folder.mkdir()
+    (settings.data_folder / "data_key").write_text("no key")
+    result = run("serve", "--port", "0")
+    assert result.exit_code == 1
+    assert "data_key holds no key of 32 bytes. Put back the one of the backup." in result.stderr
 
 
 @pytest.mark.parametrize("port", ["-1", "65536", "http"])
@@ -134,7 +215,9 @@ def test_served_page_answers(tmp_path: Path) -> None:
         try:
             address = re.search(r"http://\S+", server.stdout.readline())[0]
             with urllib.request.urlopen(address, timeout=10) as answer:  # noqa: S310
-                assert b"HematoVision" in answer.read()
+                page = answer.read()
+                assert b"Sign in" in page
+                assert b"/link/" not in page
                 assert "Server" not in answer.headers
             request = urllib.request.Request(address, headers={"Host": "evil.example"})  # noqa: S310
             with pytest.raises(urllib.error.HTTPError, match="400") as refused:

@@ -4,13 +4,24 @@ import click
 
 from hematovision import __version__
 from hematovision.cells import NOTICE
+from hematovision.cli.audit import audit
+from hematovision.cli.backup import backup, restore
+from hematovision.cli.case import case
 from hematovision.cli.classify import classify
 from hematovision.cli.dataset import dataset
+from hematovision.cli.demo import demo
+from hematovision.cli.export import export
+from hematovision.cli.keys import keys
 from hematovision.cli.learn import folds, train
 from hematovision.cli.measure import evaluate
 from hematovision.cli.model import model
+from hematovision.cli.references import references
+from hematovision.cli.retention import retention
 from hematovision.cli.serve import serve
 from hematovision.cli.tools import Tools
+from hematovision.cli.users import users
+from hematovision.cli.verify import verify
+from hematovision.cli.worker import worker
 from hematovision.config import Settings
 
 
@@ -26,5 +37,25 @@ def main(context: click.Context) -> None:
             raise click.UsageError(str(error)) from error
 
 
-for command in (classify, model, serve, dataset, train, folds, evaluate):
+for command in (
+    classify,
+    export,
+    model,
+    serve,
+    worker,
+    demo,
+    users,
+    audit,
+    verify,
+    case,
+    retention,
+    keys,
+    backup,
+    restore,
+    references,
+    dataset,
+    train,
+    folds,
+    evaluate,
+):
     main.add_command(command)

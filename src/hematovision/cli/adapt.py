@@ -9,9 +9,7 @@ from typing import Any
 import click
 
 from hematovision.cli.photos import find_photos
-from hematovision.cli.tools import Refusal, Tools, track
-from hematovision.errors import HematoVisionError
-from hematovision.learning import LearningError
+from hematovision.cli.tools import Tools, failures_in_words, track
 
 NOTICE = "For research use only. Not for use in diagnostic procedures."
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -22,7 +20,8 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option(
     "--cells",
     type=FOLDER,
-    help="Labelled cells of the same microscope, at most 100: a folder of pictures a type.",
+    help="Labelled cells of the same microscope: at most 100, in a folder of pictures a type; or a "
+    "set that “hematovision dataset export” wrote.",
 )
 @click.option(
     "--data",
@@ -50,13 +49,11 @@ def adapt(
     PHOTOS are files or folders. The model that reads stays as it is; the new one is written only
     if it is better.
     """
-    try:
-        from hematovision.learning.adapting import adapt_site
-    except ModuleNotFoundError as error:
-        raise _needs_training(error) from error
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     paths = [Path(found) for found in find_photos(photos, recursive=True) if isinstance(found, str)]
-    try:
+    with failures_in_words():
+        from hematovision.learning.adapting import adapt_site
+
         record = adapt_site(
             context.ensure_object(Tools).settings.model_folder,
             paths,
@@ -66,13 +63,9 @@ def adapt(
             name=name or output.name,
             track=track,
         )
-    except HematoVisionError as error:
-        raise Refusal(error) from error
-    except LearningError as error:
-        raise click.ClickException(f"{type(error).__name__}: {error}") from error
     for line in _summary(record):
         click.echo(line)
-    click.echo(f"Wrote {output}. To read with it, set HEMATOVISION_MODEL_FOLDER={output}")
+    click.echo(f"Wrote {output}. To try it: hematovision model install {output}")
     click.echo(NOTICE)
 
 
@@ -83,24 +76,13 @@ def adapt(
 @click.pass_context
 def adapt_trial(context: click.Context, data: Path, draws: int, seed: int) -> None:
     """Measure the adapter on JTSC with models that are thrown away."""
-    try:
-        from hematovision.learning.site_trials import adapt_trials
-    except ModuleNotFoundError as error:
-        raise _needs_training(error) from error
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     folder = context.ensure_object(Tools).settings.model_folder
-    try:
+    with failures_in_words():
+        from hematovision.learning.site_trials import adapt_trials
+
         report = adapt_trials(folder, data, draws=draws, seed=seed, track=track)
-    except HematoVisionError as error:
-        raise Refusal(error) from error
-    except LearningError as error:
-        raise click.ClickException(f"{type(error).__name__}: {error}") from error
     click.echo(json.dumps(report, indent=2))
-
-
-def _needs_training(error: ModuleNotFoundError) -> click.ClickException:
-    """Say how to install what is missing."""
-    return click.ClickException(f"Adapting needs {error.name}: pip install 'hematovision[train]'")
 
 
 def _summary(record: dict[str, Any]) -> list[str]:

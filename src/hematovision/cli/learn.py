@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hematovision.cli.tools import Refusal, Tools, track
-from hematovision.errors import HematoVisionError
-from hematovision.learning import LearningError
+from hematovision.cli.tools import Tools, failures_in_words, track
 
 if TYPE_CHECKING:
     from hematovision.learning.datasets import Photo
@@ -39,14 +37,6 @@ backbone_option = click.option(
 )
 
 
-class MissingExtra(click.ClickException):
-    """Ends a command that needs more than the default install, saying what to do."""
-
-    def __init__(self, error: ModuleNotFoundError) -> None:
-        """Name what is missing."""
-        super().__init__(f"Training needs {error.name}: pip install 'hematovision[train]'")
-
-
 @click.command()
 @data_option
 @backbone_option
@@ -66,7 +56,13 @@ class MissingExtra(click.ClickException):
 @click.option(
     "--locator",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Take this finished locator.onnx, and teach the classifier alone.",
+    help="Take this finished locator.onnx, and teach the classifier alone. What it has learnt from "
+    "is not looked into.",
+)
+@click.option(
+    "--also",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Learn from this laboratory's set too, which “hematovision dataset export” wrote.",
 )
 @click.pass_context
 def train(
@@ -77,15 +73,16 @@ def train(
     output: Path | None,
     seed: int,
     locator: Path | None,
+    also: Path | None,
 ) -> None:
     """Make the model folder from the published sets; a stopped run goes on where it was."""
-    try:
+    if also and not output:
+        raise click.UsageError("--also needs --output: the model that reads stays.", context)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    with failures_in_words():
         from hematovision.learning.making import make_model
         from hematovision.learning.training import Recipe
-    except ModuleNotFoundError as error:
-        raise MissingExtra(error) from error
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
+
         make_model(
             data,
             backbone_weights=backbone_weights,
@@ -93,9 +90,8 @@ def train(
             folder=output or context.ensure_object(Tools).settings.model_folder,
             recipe=Recipe(seed=seed),
             locator=locator,
+            also=also,
         )
-    except LearningError as error:
-        raise click.ClickException(str(error)) from error
 
 
 @click.command()
@@ -130,28 +126,25 @@ def folds(
     Then make three networks, each without one of the other cell types, and see how each is refused.
     """
     tools = context.ensure_object(Tools)
-    try:
-        from hematovision.learning.training import Recipe
-    except ModuleNotFoundError as error:
-        raise MissingExtra(error) from error
-    from hematovision.learning.datasets import bccd_photos
-    from hematovision.learning.folds import check_trained, run_folds
-    from hematovision.learning.left_out import keep_left_out
-
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    recipe = Recipe(seed=seed)
+    with failures_in_words():
+        from hematovision.learning.datasets import bccd_photos
+        from hematovision.learning.folds import check_trained, run_folds
+        from hematovision.learning.left_out import keep_left_out
+        from hematovision.learning.training import Recipe
 
-    def make(photos: "Sequence[Photo]", folder: Path) -> Path:
-        return tools.make_fold(
-            data,
-            photos,
-            folder,
-            backbone_weights=backbone_weights,
-            work=train_work,
-            recipe=recipe,
-        )
+        recipe = Recipe(seed=seed)
 
-    try:
+        def make(photos: "Sequence[Photo]", folder: Path) -> Path:
+            return tools.make_fold(
+                data,
+                photos,
+                folder,
+                backbone_weights=backbone_weights,
+                work=train_work,
+                recipe=recipe,
+            )
+
         check_trained(train_work, recipe)
         run_folds(
             bccd_photos(data),
@@ -169,7 +162,3 @@ def folds(
                 data, backbone_weights=backbone_weights, work=train_work, recipe=recipe
             ),
         )
-    except HematoVisionError as error:
-        raise Refusal(error) from error
-    except LearningError as error:
-        raise click.ClickException(str(error)) from error

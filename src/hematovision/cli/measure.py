@@ -12,9 +12,7 @@ import click
 
 from hematovision.cli.learn import backbone_option, data_option
 from hematovision.cli.scores import print_scores
-from hematovision.cli.tools import Refusal, Tools, track
-from hematovision.errors import HematoVisionError
-from hematovision.learning import LearningError
+from hematovision.cli.tools import Tools, failures_in_words, track
 
 PARTS = (
     "official",
@@ -123,14 +121,10 @@ def evaluate(context: click.Context, /, **options: Any) -> None:
     """Measure the model end to end on sets that it was not made from."""
     _check(options)
     write_html = _open_report() if options["html"] else None
-    try:
+    with failures_in_words():
         report = _run(context.ensure_object(Tools), options)
-    except HematoVisionError as error:
-        raise Refusal(error) from error
-    except LearningError as error:
-        raise click.ClickException(str(error)) from error
-    if write_html:
-        write_html(report, options["html"])
+        if write_html:
+            write_html(report, options["html"])
     print_scores(report)
 
 
@@ -215,9 +209,9 @@ def _find_document(output: Path | None) -> dict[str, Any] | None:
 
 def _write(output: Path, report: Mapping[str, Any]) -> None:
     """Write the report; the file is there whole, or as it was."""
-    unfinished = output.with_name(f"{output.name}.unfinished")
-    unfinished.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    unfinished.replace(output)
+    from hematovision.learning.keeping import write_whole
+
+    write_whole(output, json.dumps(report, indent=2) + "\n")
 
 
 def _log_official(report: Mapping[str, Any], log: Path | None) -> None:

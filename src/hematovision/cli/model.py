@@ -1,4 +1,4 @@
-"""`hematovision model`: what the model folder holds, and whether it is whole."""
+"""`hematovision model`: what a model folder holds, whether it is whole, and which one reads."""
 
 import json
 from pathlib import Path
@@ -7,18 +7,23 @@ from typing import Any
 import click
 
 from hematovision.cli.adapt import adapt, adapt_trial
-from hematovision.cli.tools import Refusal, Tools
+from hematovision.cli.looks import looks
+from hematovision.cli.registry import compare, install, list_installed, promote, rollback, shadow
+from hematovision.cli.tools import Refusal, Tools, failures_in_words
 from hematovision.errors import HematoVisionError
 from hematovision.vision.bundle import Bundle, damaged_files, read_bundle
 
 
 @click.group()
 def model() -> None:
-    """Look at the model that reads, or fit it to another microscope."""
+    """Look at models, install others, choose which reads, or fit one to another microscope."""
 
 
-model.add_command(adapt)
-model.add_command(adapt_trial)
+for command in (
+    *(adapt, adapt_trial, looks),
+    *(install, list_installed, shadow, compare, promote, rollback),
+):
+    model.add_command(command)
 
 
 @model.command()
@@ -59,13 +64,11 @@ def card(context: click.Context, output: Path | None) -> None:
     from hematovision.learning.card import card_of, write_card
 
     bundle = _read(context)
-    try:
+    with failures_in_words():
         if output:
             click.echo(f"Wrote {write_card(bundle, output)}")
         else:
             click.echo(card_of(bundle), nl=False)
-    except HematoVisionError as error:
-        raise Refusal(error) from error
 
 
 def _read(context: click.Context) -> Bundle:

@@ -1,12 +1,13 @@
 """Which photos a command reads: from the paths that were given to their bytes."""
 
+import errno
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from hematovision.cells import SUFFIXES
-from hematovision.errors import FileTooLargeError
 
 STANDARD_INPUT = "-"
 
@@ -53,17 +54,18 @@ def _is_folder(path: str) -> bool:
 
 
 def _photos_in(folder: str, *, recursive: bool) -> Iterator[str | Unread]:
-    """Name the photos of a folder; hidden files are left alone."""
-    found = Path(folder).rglob("*") if recursive else Path(folder).iterdir()
-    try:
-        photos = sorted(path for path in found if _is_photo(path))
-    except OSError as error:
-        yield Unread(folder, f"The folder cannot be read: {error.strerror}.")
-        return
-    if not photos:
+    """Name the photos of a folder, and what in it is closed; hidden ones are left alone."""
+    closed: list[OSError] = []
+    photos: list[Path] = []
+    for place, folders, names in os.walk(folder, onerror=closed.append):
+        folders[:] = [name for name in folders if recursive and not name.startswith(".")]
+        photos += [path for name in names if _is_photo(path := Path(place, name))]
+    for error in closed:
+        yield Unread(str(error.filename or folder), f"The folder cannot be read: {error.strerror}.")
+    if not photos and not closed:
         more = "" if recursive else " With --recursive its folders are searched too."
         yield Unread(folder, "There is no photo in this folder." + more)
-    yield from map(str, photos)
+    yield from map(str, sorted(photos))
 
 
 def _is_photo(path: Path) -> bool:
@@ -81,11 +83,11 @@ def read_bytes(path: str, *, max_bytes: int) -> bytes:
         FileTooLargeError: If there are more than `max_bytes`.
         OSError: If the file is not there or may not be read.
     """
-    if path == STANDARD_INPUT:
-        data = sys.stdin.buffer.read(max_bytes + 1)
-    else:
+    from hematovision.services.readings import take_bytes
+
+    if path != STANDARD_INPUT:
         with Path(path).open("rb") as file:
-            data = file.read(max_bytes + 1)
-    if len(data) > max_bytes:
-        raise FileTooLargeError.over(max_bytes)
-    return data
+            return take_bytes(file, max_bytes=max_bytes)
+    if sys.stdin is None:
+        raise OSError(errno.EBADF, "standard input is closed")
+    return take_bytes(sys.stdin.buffer, max_bytes=max_bytes)

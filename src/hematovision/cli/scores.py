@@ -71,13 +71,18 @@ def _chances(report: Mapping[str, Any]) -> Rows:
                 name,
                 _limits(score["macro_f1"]),
                 f"{score['calibration']['error']:.3f}",
-                f"{score['calibration']['perfect_95']:.3f}",
+                _chance_of_perfect(score["calibration"].get("perfect_95")),
                 f"{100 * score['risk_coverage']['operating']['risk']:.1f}",
                 *_covered(score["prediction_sets"].get("all")),
             )
             for name, score in report["sets"].items()
         ],
     )
+
+
+def _chance_of_perfect(error: float | None) -> str:
+    """Write the error of a perfectly calibrated model; copies of few photos have none."""
+    return "" if error is None else f"{error:.3f}"
 
 
 def _covered(one: Mapping[str, Any] | None) -> tuple[str, str]:
@@ -142,9 +147,9 @@ def _leak(report: Mapping[str, Any]) -> list[str]:
 
 
 def _limits(number: list[float]) -> str:
-    """Write a share, and its limits in a line below, in per cent."""
-    value, low, high = (100 * one for one in number)
-    return f"{value:.1f}\n{low:.1f}-{high:.1f}"
+    """Write a share, and its limits, where it has them, in a line below, in per cent."""
+    value, *limits = (f"{100 * one:.1f}" for one in number)
+    return "\n".join([value, "-".join(limits)]).rstrip()
 
 
 def _chance(number: list[float] | float | None) -> str:

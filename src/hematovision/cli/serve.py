@@ -1,7 +1,9 @@
 """`hematovision serve`: the page and the API on a real WSGI server."""
 
 import errno
+import logging
 import socket
+import sys
 import tempfile
 from dataclasses import replace
 from typing import Any
@@ -9,9 +11,14 @@ from typing import Any
 import click
 
 from hematovision.cells import NOTICE
-from hematovision.cli.tools import Tools, visible
+from hematovision.cli.on_record import server_on_record
+from hematovision.cli.stores import open_records, terminal
+from hematovision.cli.tools import Refusal, Tools, visible
+from hematovision.cli.users import read_password
+from hematovision.cli.worker import open_wakes
 from hematovision.config import Settings
-from hematovision.storage.private import keep_secret_key, keep_uploads_folder
+from hematovision.errors import HematoVisionError
+from hematovision.storage.private import keep_data_key, keep_secret_key, keep_uploads_folder
 
 THREADS = 4
 FORM_BYTES = 2**20
@@ -25,8 +32,15 @@ FORM_BYTES = 2**20
     type=click.IntRange(0, 65535),
     help="Where to listen; 0 takes a free port.  [default: HEMATOVISION_PORT, or 5000]",
 )
+@click.option(
+    "--workers",
+    type=click.IntRange(0, 64),
+    default=1,
+    show_default=True,
+    help="Processes that read the photos of cases; 0 where “hematovision worker” runs elsewhere.",
+)
 @click.pass_context
-def serve(context: click.Context, host: str | None, port: int | None) -> None:
+def serve(context: click.Context, host: str | None, port: int | None, workers: int) -> None:
     """Serve the page until interrupted."""
     tools = context.ensure_object(Tools)
     settings = replace(
@@ -34,15 +48,57 @@ def serve(context: click.Context, host: str | None, port: int | None) -> None:
         host=tools.settings.host if host is None else host,
         port=tools.settings.port if port is None else port,
     )
+    token = _open_door(settings, to_terminal=sys.stdout.isatty())
     server = tools.open_server(settings)
-    click.echo(f"HematoVision is at {_address(server)}\n{NOTICE}\nStop it with Ctrl+C.")
+    address = address_of(server)
+    click.echo(f"HematoVision is at {address}\n{NOTICE}\nStop it with Ctrl+C.")
+    if token:
+        click.echo("The first administrator comes in here, once, within 15 minutes:")
+        click.echo(f"{address}/link/{token}")
     if not _is_loopback(settings.host):
         click.echo(
             "Others can reach this machine. HEMATOVISION_TRUSTED_HOSTS must name the host under "
             "which they do; every other is refused.",
             err=True,
         )
-    server.run()
+    with server_on_record(settings), tools.keep_workers(workers):
+        server.run()
+
+
+def _open_door(settings: Settings, *, to_terminal: bool) -> str | None:
+    """See to it that somebody can come in, and that nobody else can.
+
+    Returns:
+        The token of the link for the first administrator, where one is to be printed.
+
+    Raises:
+        click.ClickException: If others could reach a server whose administrator has no password.
+    """
+    from hematovision.services import accounts
+
+    database, by = open_records(settings), terminal()
+    try:
+        if settings.admin_password_file:
+            password = read_password(settings.admin_password_file)
+            accounts.take_first_password(database, password, by=by)
+        if accounts.has_administrator(database):
+            return None
+        if not _is_private(settings):
+            raise click.ClickException(
+                "No administrator has a password, so others must not reach this machine yet: "
+                "hematovision users add NAME --role administrator --password-file FILE, or set "
+                "HEMATOVISION_ADMIN_PASSWORD_FILE."
+            )
+        return accounts.open_first_door(database, by=by) if to_terminal else None
+    except HematoVisionError as error:
+        raise Refusal(error) from error
+    finally:
+        database.close()
+
+
+def _is_private(settings: Settings) -> bool:
+    """Tell whether this machine alone reaches the server, itself or through another."""
+    return all(_is_loopback(host) for host in (settings.host, *settings.trusted_hosts))
 
 
 def open_server(settings: Settings) -> Any:
@@ -55,16 +111,21 @@ def open_server(settings: Settings) -> Any:
         A waitress server, not yet running.
 
     Raises:
-        click.ClickException: If the port cannot be taken, or the data folder cannot be written.
+        click.ClickException: If the port cannot be taken, the data folder cannot be written, or the
+            queue cannot be used.
     """
     settings = _with_data_folder(settings)
-    listening = _listen(settings.host.strip("[]"), settings.port)
+    _check_key(settings)
+    # A gallery asks for a hundred crops at once: that some of them wait is no news.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    queue = open_wakes(settings)
+    listening = listen(settings.host.strip("[]"), settings.port)
     from waitress.server import create_server
 
     from hematovision.web import create_app
 
     return create_server(
-        create_app(settings),
+        create_app(settings, queue=queue),
         sockets=[listening],
         threads=THREADS,
         ident=None,
@@ -72,7 +133,25 @@ def open_server(settings: Settings) -> Any:
     )
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _check_key(settings: Settings) -> None:
+    """Seal nothing with a key that no longer holds.
+
+    Raises:
+        click.ClickException: If the data folder's is such a one.
+    """
+    from hematovision.services.rotation import check_key
+    from hematovision.storage.keys import open_seal
+
+    database = open_records(settings)
+    try:
+        check_key(database, open_seal(settings.data_folder))
+    except HematoVisionError as error:
+        raise Refusal(error) from error
+    finally:
+        database.close()
+
+
+def listen(host: str, port: int) -> socket.socket:
     """Take the port ourselves: before the model is loaded, and with words that help."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -101,15 +180,20 @@ def _with_data_folder(settings: Settings) -> Settings:
     try:
         tempfile.tempdir = str(keep_uploads_folder(settings.data_folder))
         key = settings.secret_key or keep_secret_key(settings.data_folder)
+        keep_data_key(settings.data_folder)
     except OSError as error:
         raise click.ClickException(
             f"The data folder {visible(str(settings.data_folder))} cannot be written: "
             f"{error.strerror}; set HEMATOVISION_DATA_FOLDER."
         ) from error
+    except ValueError as error:
+        raise click.ClickException(
+            f"{visible(str(error))} Put back the one of the backup."
+        ) from error
     return replace(settings, secret_key=key)
 
 
-def _address(server: Any) -> str:
+def address_of(server: Any) -> str:
     """Name the address to open."""
     host, port = server.effective_host, server.effective_port
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,25 +1,19 @@
 """What the commands work with, and how they speak of paths and failures."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import click
 
-from hematovision.cells import CellReader
+from hematovision.cells import CellReader, LoadReader
 from hematovision.config import Settings
 from hematovision.errors import HematoVisionError
 from hematovision.learning import LearningError
-
-
-class LoadReader(Protocol):
-    """Whatever turns a model folder into a reader."""
-
-    def __call__(self, folder: Path, *, threads: int = 0) -> CellReader:
-        """Open the folder and make ready to read."""
-        ...
 
 
 def _load_reader(folder: Path, *, threads: int = 0) -> CellReader:
@@ -50,6 +44,18 @@ def _open_server(settings: Settings) -> Any:
     return open_server(settings)
 
 
+def _keep_workers(number: int, *options: Any) -> AbstractContextManager[None]:
+    """Start real workers."""
+    from hematovision.cli.children import keep_workers
+
+    return keep_workers(number, *options)
+
+
+def _wait(span: timedelta) -> None:
+    """Let time go by."""
+    time.sleep(span.total_seconds())
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What the commands work with; a test hands over its own.
@@ -58,15 +64,19 @@ class Tools:
         settings: How this installation behaves.
         load_reader: Turns the model folder into a reader.
         open_server: Makes a server that has its port and does not run yet.
+        keep_workers: Keeps a number of workers running beside the server.
         make_fold: Makes a model folder without the photos of a fold.
         leave_types_out: Scores each type of *other* by networks that have not seen it.
+        wait: Lets time go by.
     """
 
     settings: Settings = field(default_factory=Settings)
     load_reader: LoadReader = _load_reader
     open_server: Callable[[Settings], Any] = _open_server
+    keep_workers: Callable[..., AbstractContextManager[None]] = _keep_workers
     make_fold: Callable[..., Path] = _make_fold
     leave_types_out: Callable[..., Any] = _leave_types_out
+    wait: Callable[[timedelta], None] = _wait
 
 
 class Refusal(click.ClickException):
@@ -79,7 +89,7 @@ class Refusal(click.ClickException):
 
 @contextmanager
 def failures_in_words() -> Iterator[None]:
-    """End a command that learns with exit code 1 where something is missing or wrong."""
+    """End a command that learns with exit code 1 where something is missing, wrong or full."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -90,6 +100,10 @@ def failures_in_words() -> Iterator[None]:
         raise Refusal(error) from error
     except LearningError as error:
         raise click.ClickException(str(error)) from error
+    except OSError as error:
+        # A full disk, a folder that may not be written, a file that went away.
+        where = f"{visible(str(error.filename))}: " if error.filename else ""
+        raise click.ClickException(f"{where}{error.strerror or error}.") from error
 
 
 def explained(error: HematoVisionError) -> str:

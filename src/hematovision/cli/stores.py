@@ -1,0 +1,77 @@
+"""Where everything is kept, opened from the terminal; what cannot be opened is said in words."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from hematovision.cli.tools import Tools, visible
+from hematovision.config import Settings
+
+if TYPE_CHECKING:
+    from hematovision.services.hands import Hand
+    from hematovision.services.shelf import Shelf
+    from hematovision.storage.database import Database
+    from hematovision.storage.files import Files
+
+
+def open_records(settings: Settings, *, with_key: bool = True) -> "Database":
+    """Open the database.
+
+    Args:
+        settings: Say where it is.
+        with_key: Whether the key of the audit record must be at hand, as for all who write.
+
+    Raises:
+        click.ClickException: If it cannot be opened.
+    """
+    from hematovision.storage.database import DatabaseUnusableError, open_database
+
+    try:
+        return open_database(settings.database_url, settings.data_folder, with_key=with_key)
+    except DatabaseUnusableError as error:
+        raise click.ClickException(visible(str(error))) from error
+    except OSError as error:
+        raise click.ClickException(
+            f"The data folder {visible(str(settings.data_folder))} cannot be written: "
+            f"{error.strerror}; set HEMATOVISION_DATA_FOLDER."
+        ) from error
+
+
+def open_pictures(settings: Settings) -> "Files":
+    """Open where pictures are kept, and make the key that seals them where there is none.
+
+    Raises:
+        click.ClickException: If the key is none, or it or the folder cannot be written.
+    """
+    from hematovision.storage.files import open_files
+    from hematovision.storage.keys import open_seal
+
+    try:
+        seal = open_seal(settings.data_folder)
+        return open_files(settings.pictures_url, settings.data_folder, seal)
+    except (OSError, ValueError) as error:
+        raise click.ClickException(
+            f"{visible(str(error))} Put back the one of the server."
+        ) from error
+
+
+def open_shelf(tools: Tools, database: "Database") -> "Shelf":
+    """Open the models of an installation: the shipped one, and those that were installed."""
+    from hematovision.services.shelf import Shelf
+
+    settings = tools.settings
+    return Shelf(
+        database,
+        settings.data_folder,
+        settings.model_folder,
+        tools.load_reader,
+        threads=settings.threads,
+    )
+
+
+def terminal() -> "Hand":
+    """Say that somebody at the terminal of this machine does something, now."""
+    from hematovision.services.hands import Hand
+
+    return Hand(None, "terminal", datetime.now(UTC))

@@ -1,0 +1,118 @@
+"""`hematovision worker`: reads the photos of cases in the background."""
+
+import logging
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from hematovision.cli.stores import open_pictures, open_records, open_shelf
+from hematovision.cli.tools import Refusal, Tools, visible
+from hematovision.config import Settings
+from hematovision.errors import HematoVisionError
+
+if TYPE_CHECKING:
+    from hematovision.jobs import Wakes
+    from hematovision.services.batches import Desk
+    from hematovision.services.shelf import Shelf
+    from hematovision.storage.files import Files
+
+
+@click.command()
+@click.option("--parent", type=int, help="The process that started it, and that it ends with.")
+@click.pass_context
+def worker(context: click.Context, parent: int | None) -> None:
+    """Read the photos of cases that wait, until interrupted.
+
+    `hematovision serve` starts one by itself; others may run beside it or on other machines.
+    """
+    from hematovision.jobs import StuckError, Worker
+
+    _speak()
+    tools = context.ensure_object(Tools)
+    with _open_desk(tools) as (desk, shelf):
+        queue = open_wakes(tools.settings)
+        # As Ctrl+C: the photo in hand is read to its end, or given back.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        try:
+            if Worker(desk, queue, parent, shelf=shelf).run():
+                return
+            code = 0
+        except StuckError as error:
+            logging.getLogger(__name__).error("%s", error)
+            code = 1
+    # A thread is still at work inside the networks; nothing must wait for it.
+    logging.shutdown()
+    os._exit(code)
+
+
+@contextmanager
+def _open_desk(tools: Tools) -> Iterator[tuple["Desk", "Shelf"]]:
+    """Open everything that a worker reads with, and the shelf of the models that may read.
+
+    Raises:
+        click.ClickException: If something is missing or cannot be used.
+    """
+    from hematovision.services.batches import Desk
+    from hematovision.services.retention import Policy
+    from hematovision.services.rotation import check_key
+
+    settings = tools.settings
+    database = open_records(settings)
+    try:
+        shelf = open_shelf(tools, database)
+        reader = shelf.reader()
+        files = _open_sealed(settings)
+        check_key(database, files.seal)
+        policy = Policy(settings.keep_days, settings.keep_case_days)
+        desk = Desk(
+            database,
+            files,
+            reader,
+            settings.keep_pictures,
+            settings.max_pixels,
+            policy=policy,
+        )
+        yield desk, shelf
+    except HematoVisionError as error:
+        raise Refusal(error) from error
+    finally:
+        database.close()
+
+
+def _open_sealed(settings: Settings) -> "Files":
+    """Open where pictures are kept, which somebody else has sealed.
+
+    Raises:
+        click.ClickException: If the key that opens them is missing: a new one would open none.
+    """
+    key = settings.data_folder / "data_key"
+    if not key.exists():
+        raise click.ClickException(
+            f"There is no {visible(str(key))}, by which pictures are sealed. Copy the one of the "
+            "server, or start the server first."
+        )
+    return open_pictures(settings)
+
+
+def open_wakes(settings: Settings) -> "Wakes":
+    """Open what wakes workers.
+
+    Raises:
+        click.ClickException: If it cannot be used.
+    """
+    from hematovision.jobs import QueueUnusableError, open_queue
+
+    try:
+        return open_queue(settings)
+    except QueueUnusableError as error:
+        raise click.ClickException(visible(str(error))) from error
+
+
+def _speak() -> None:
+    """Say on standard error what happens."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
+    logging.getLogger("hematovision").setLevel(logging.INFO)

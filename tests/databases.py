@@ -1,0 +1,136 @@
+"""Databases for tests: SQLite files, and real servers of Debian's packages."""
+
+import os
+import pwd
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from tempfile import mkdtemp
+
+from sqlalchemy import create_engine, event
+
+from hematovision.storage.database import FILE, Database, open_database
+
+NUMBERS = count(1)
+OWNER = "postgres"
+"""PostgreSQL refuses to run as root; the package made this user."""
+
+
+class Postgres:
+    """A server of its own, on a socket of its own."""
+
+    def __init__(self, binaries: Path, folder: Path) -> None:
+        self._binaries, self._folder = binaries, folder
+        self._template = ""
+
+    @property
+    def address(self) -> str:
+        return f"postgresql+psycopg://{OWNER}@/{{}}?host={self._folder}"
+
+    def call(self, program: str, *arguments: str) -> None:
+        command = [str(self._binaries / program), "-D", str(self._folder / "data"), *arguments]
+        if os.geteuid() == 0:
+            command = ["runuser", "-u", OWNER, "--", *command]
+        done = subprocess.run(  # noqa: S603 - PostgreSQL's own programs
+            command, cwd=self._folder, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def make(self) -> str:
+        """Make a database with all tables and nobody in it; give its address."""
+        if not self._template:
+            self._execute("CREATE DATABASE empty")
+            self._template = "empty"
+            open_database(self.address.format("empty"), self._folder).close()
+        name = f"test_{next(NUMBERS)}"
+        self._execute(f"CREATE DATABASE {name} TEMPLATE {self._template} STRATEGY file_copy")
+        return self.address.format(name)
+
+    def _execute(self, words: str) -> None:
+        engine = create_engine(self.address.format("postgres"), isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.exec_driver_sql(words)
+        engine.dispose()
+
+
+@contextmanager
+def postgres() -> Iterator[Postgres]:
+    """Start a PostgreSQL for as long as it is needed.
+
+    Raises:
+        LookupError: If there is none.
+    """
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parts[-2]))
+    if not found:
+        raise LookupError("there is no PostgreSQL: apt-get install postgresql")
+    # The path of a socket has at most 107 bytes, so not pytest's long ones.
+    folder = Path(mkdtemp(prefix="postgres-"))
+    if os.geteuid() == 0:
+        owner = pwd.getpwnam(OWNER)
+        os.chown(folder, owner.pw_uid, owner.pw_gid)
+    server = Postgres(found[-1], folder)
+    try:
+        server.call("initdb", "-U", OWNER, "--auth=trust", "--no-sync", "-E", "UTF8")
+        options = f"-c listen_addresses= -c fsync=off -k {folder}"
+        server.call("pg_ctl", "start", "-w", "-o", options, "-l", str(folder / "log"))
+        try:
+            yield server
+        finally:
+            server.call("pg_ctl", "stop", "-m", "immediate")
+    finally:
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def redis_server() -> Iterator[str]:
+    """Start a Redis for as long as it is needed; give its address.
+
+    Raises:
+        LookupError: If there is none.
+    """
+    program = shutil.which("redis-server")
+    if program is None:
+        raise LookupError("there is no Redis: apt-get install redis-server")
+    folder = Path(mkdtemp(prefix="redis-"))
+    socket = folder / "socket"
+    command = [program, "--port", "0", "--unixsocket", str(socket), "--save", ""]
+    try:
+        with subprocess.Popen(  # noqa: S603 - Redis itself
+            command, cwd=folder, stdout=subprocess.DEVNULL
+        ) as server:
+            try:
+                while not socket.exists():
+                    assert server.poll() is None, "Redis does not start"
+                    time.sleep(0.01)
+                yield f"unix://{socket}"
+            finally:
+                server.kill()
+    finally:
+        shutil.rmtree(folder)
+
+
+def open_copy(empty: Path, folder: Path) -> Database:
+    """Open a copy of a SQLite database that is made already."""
+    folder.mkdir()
+    shutil.copyfile(empty, folder / FILE)
+    return open_database("", folder)
+
+
+@contextmanager
+def counted_queries(database: Database) -> Iterator[list[str]]:
+    """Give a list that every statement is written into which the database is asked meanwhile."""
+    statements: list[str] = []
+
+    def note(_: object, __: object, statement: str, *___: object) -> None:
+        if not statement.startswith(("BEGIN", "PRAGMA")):
+            statements.append(statement)
+
+    event.listen(database.engine, "before_cursor_execute", note)
+    try:
+        yield statements
+    finally:
+        event.remove(database.engine, "before_cursor_execute", note)
