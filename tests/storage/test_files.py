@@ -91,5 +91,5 @@ def test_file_for_which_there_is_no_room_leaves_nothing(files: Files, jpeg: byte
 
 def test_file_that_cannot_be_written_for_another_reason_is_a_bug(tmp_path: Path) -> None:
     (tmp_path / "pictures").write_text("no folder")
-    with pytest.raises(OSError, match="exists|directory"):
+    with pytest.raises(OSError, match=r"exists|directory"):
         Files(str(tmp_path / "pictures"), Seal(bytes(32))).put(b"picture")
