@@ -504,3 +504,15 @@ class FolderTakenError(HematoVisionError):
     """A folder to write is there already; nothing is overwritten."""
 
     advice = "Name a folder that is not there yet."
+
+
+class DatabaseAwayError(HematoVisionError):
+    """The database does not answer, or not in time; what was asked for was not done."""
+
+    advice = "Nothing was changed. Try again in a moment."
+
+
+class StorageFullError(HematoVisionError):
+    """There is no room left where something was to be kept."""
+
+    advice = "Nothing was changed. Make room on the server's disk, then try again."

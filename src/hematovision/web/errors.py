@@ -24,6 +24,7 @@ from hematovision.errors import (
     CheckInvalidError,
     ChecksOpenError,
     CountInvalidError,
+    DatabaseAwayError,
     EmptyFileError,
     EntryDamagedError,
     EntryEncryptedError,
@@ -71,6 +72,7 @@ from hematovision.errors import (
     SecondReadingError,
     SignatureBrokenError,
     SignInFailedError,
+    StorageFullError,
     TargetNotEmptyError,
     TooManyEntriesError,
     TooManyImagesError,
@@ -84,6 +86,7 @@ from hematovision.errors import (
     WrongPasswordError,
     megabytes,
 )
+from hematovision.storage.files import NO_ROOM
 from hematovision.web.looks import refuse
 from hematovision.web.uploads import asks_for_json
 from hematovision.web.vocabulary import advice_of, message_of
@@ -161,7 +164,13 @@ STATUS_OF: dict[type[HematoVisionError], HTTPStatus] = {
     NoModelBeforeError: HTTPStatus.CONFLICT,
     NothingConfirmedError: HTTPStatus.CONFLICT,
     FolderTakenError: HTTPStatus.CONFLICT,
+    DatabaseAwayError: HTTPStatus.SERVICE_UNAVAILABLE,
+    StorageFullError: HTTPStatus.INSUFFICIENT_STORAGE,
 }
+
+
+AWAY_SECONDS = 5
+"""Whether the database answers again may be tried so much later."""
 
 
 class UntrustedHostError(BadRequest):
@@ -247,6 +256,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(HematoVisionError, _answer_named)
     app.register_error_handler(RequestEntityTooLarge, lambda _: _answer(_too_large()))
     app.register_error_handler(HTTPException, _answer_http)
+    app.register_error_handler(OSError, _answer_full)
 
 
 def _answer_named(error: HematoVisionError) -> Response:
@@ -256,7 +266,16 @@ def _answer_named(error: HematoVisionError) -> Response:
     if isinstance(error, NotSignedInError):
         # RFC 9110 asks for it, and it tells a program what to send; browsers do nothing with it.
         answer.headers["WWW-Authenticate"] = 'Bearer realm="HematoVision"'
+    if isinstance(error, DatabaseAwayError):
+        answer.headers["Retry-After"] = str(AWAY_SECONDS)
     return answer
+
+
+def _answer_full(error: OSError) -> Response:
+    """Answer an upload that finds no room; whatever else the system says is a bug, or its own."""
+    if error.errno not in NO_ROOM:
+        raise error
+    return _answer_named(StorageFullError("There is no room left on the server's disk."))
 
 
 def _too_large() -> Problem:
