@@ -25,6 +25,8 @@ from hematovision.errors import (
     ChecksOpenError,
     CountInvalidError,
     DatabaseAwayError,
+    DocumentMissingError,
+    DocumentUnreadableError,
     EmptyFileError,
     EntryDamagedError,
     EntryEncryptedError,
@@ -35,11 +37,14 @@ from hematovision.errors import (
     EntrySquashedError,
     EntryUnsupportedError,
     EventUnknownError,
+    FieldError,
+    FieldsInvalidError,
     FileTooLargeError,
     FolderTakenError,
     HematoVisionError,
     ImageTooLargeError,
     ImageTooSmallError,
+    JobUnknownError,
     KeyOutdatedError,
     KeyTakenError,
     LabelInvalidError,
@@ -60,6 +65,7 @@ from hematovision.errors import (
     NothingConfirmedError,
     NotSignedError,
     NotSignedInError,
+    OutdatedError,
     PasswordMissingError,
     PasswordTooWeakError,
     PhotoFiledError,
@@ -77,6 +83,7 @@ from hematovision.errors import (
     TooManyEntriesError,
     TooManyImagesError,
     TooManySignInsError,
+    UnconditionalError,
     UnreadableImageError,
     UnsupportedFormatError,
     UserNameInvalidError,
@@ -138,6 +145,7 @@ STATUS_OF: dict[type[HematoVisionError], HTTPStatus] = {
     NotConfirmedError: HTTPStatus.UNPROCESSABLE_ENTITY,
     ChangedMeanwhileError: HTTPStatus.CONFLICT,
     PhotoUnknownError: HTTPStatus.NOT_FOUND,
+    JobUnknownError: HTTPStatus.NOT_FOUND,
     PictureNotKeptError: HTTPStatus.GONE,
     PhotoFiledError: HTTPStatus.CONFLICT,
     CellUnknownError: HTTPStatus.NOT_FOUND,
@@ -166,6 +174,11 @@ STATUS_OF: dict[type[HematoVisionError], HTTPStatus] = {
     FolderTakenError: HTTPStatus.CONFLICT,
     DatabaseAwayError: HTTPStatus.SERVICE_UNAVAILABLE,
     StorageFullError: HTTPStatus.INSUFFICIENT_STORAGE,
+    FieldsInvalidError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    DocumentUnreadableError: HTTPStatus.BAD_REQUEST,
+    DocumentMissingError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    OutdatedError: HTTPStatus.PRECONDITION_FAILED,
+    UnconditionalError: HTTPStatus.PRECONDITION_REQUIRED,
 }
 
 
@@ -190,22 +203,28 @@ class Problem:
         code: The failure's name for programs.
         detail: What is wrong.
         advice: What to do.
+        errors: What is wrong with which field, where single fields are.
     """
 
     status: int
     code: str
     detail: str
     advice: str
+    errors: tuple[FieldError, ...] = ()
 
     def as_document(self) -> dict[str, object]:
-        """Give the members of `application/problem+json`."""
+        """Give the members of `application/problem+json`; `errors` only where there are any."""
         title = HTTPStatus(self.status).phrase
-        return {"type": "about:blank", "title": title, **asdict(self)}
+        document = {"type": "about:blank", "title": title, **asdict(self)}
+        errors = document.pop("errors")
+        return document | ({"errors": errors} if errors else {})
 
 
 def problem_of(error: HematoVisionError) -> Problem:
     """Put a named failure into words and a status."""
-    return Problem(STATUS_OF[type(error)], error.code(), message_of(error), advice_of(error))
+    errors = error.errors if isinstance(error, FieldsInvalidError) else ()
+    status, code = STATUS_OF[type(error)], error.code()
+    return Problem(status, code, message_of(error), advice_of(error), errors)
 
 
 _START_AGAIN = lazy_gettext("Go back to the first page and try again.")
