@@ -114,6 +114,11 @@ class CellStore:
         rows = self._session.execute(_cells().where(CellRow.case_id == case_id))
         return [_cell(*row) for row in rows]
 
+    def page(self, case_id: int, *, after: int, limit: int) -> Sequence[Cell]:
+        """List cells of a case with numbers above one, by number."""
+        rows = _cells().where(CellRow.case_id == case_id, CellRow.number > after).limit(limit)
+        return [_cell(*row) for row in self._session.execute(rows)]
+
     def find(self, case_id: int, cell_id: int) -> Cell | None:
         """Find a cell of a case."""
         row = self._session.execute(

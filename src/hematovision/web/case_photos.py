@@ -25,7 +25,7 @@ from hematovision.storage.cases import Case
 from hematovision.storage.database import Database
 from hematovision.storage.photos import PhotoState
 from hematovision.vision.containers import SIGNATURES
-from hematovision.web.access import hand, needs
+from hematovision.web.access import get_user, hand, needs
 from hematovision.web.cases import blueprint, time_left, waited
 from hematovision.web.errors import STATUS_OF, Problem, problem_of
 from hematovision.web.failures import words_of
@@ -80,7 +80,7 @@ def add_photos(case_id: int) -> Page:
 @needs(Right.SEE_CASES)
 def progress(case_id: int) -> Response:
     """Say how far the photos are; 304 where nothing changed."""
-    answer = jsonify(_progress_document(progress_of(get_wiring().database, case_id)))
+    answer = jsonify(_progress_document(_progress(case_id)))
     answer.add_etag()
     answer.make_conditional(request)
     return answer
@@ -183,6 +183,10 @@ def _document(name: str, what: Arrival | Problem) -> dict[str, Any]:
     }
 
 
+def _progress(case_id: int) -> Progress:
+    return progress_of(get_wiring().database, case_id, user_id=get_user().id)
+
+
 def _progress_document(progress: Progress) -> dict[str, Any]:
     left = progress.seconds_left
     return {
@@ -221,7 +225,8 @@ def _page(
     note: str | None = None,
 ) -> str:
     wiring = get_wiring()
-    sheet = sheet_of(wiring.database, case_id, after=number_of(request.args.get("after")) or 0)
+    after = number_of(request.args.get("after")) or 0
+    sheet = sheet_of(wiring.database, case_id, after=after, user_id=get_user().id)
     look("case.seen", f"case {case_id}")
     return render_template(
         "case_photos.html",
