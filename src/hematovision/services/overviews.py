@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 
+from hematovision.errors import PhotoUnknownError
 from hematovision.labels import NO_CELL, UNIDENTIFIED, Label
 from hematovision.services.cases import the_case
 from hematovision.services.naming import own_labels
@@ -206,6 +207,23 @@ def sheet_of(
             failed=records.overviews.failed(case_id, limit=MOST_FAILED),
             cursor=photos[limit - 1].photo.number if len(photos) > limit else None,
         )
+
+
+def get_shown(
+    database: Database, case_id: int, number: int, *, user_id: int | None = None
+) -> Shown:
+    """Give a photo of a case by its number, as far as a user may know.
+
+    Raises:
+        CaseUnknownError: If there is no such case.
+        PhotoUnknownError: If it has no such photo.
+    """
+    with database.reading() as records:
+        the_case(records, case_id)
+        found = records.overviews.photos(case_id, after=number - 1, limit=1)
+        if not found or found[0].photo.number != number:
+            raise PhotoUnknownError("There is no photo %(number)s in this case.", number=number)
+        return _blinded_photos(records, case_id, found, user_id)[0]
 
 
 def _blinded_photos(

@@ -68,7 +68,8 @@ def add_photos(case_id: int) -> Page:
         if asks_for_json():
             raise
         return _page(case_id, failure=error), STATUS_OF[type(error)]
-    outcomes = list(_take_in(get_wiring(), _sending(case_id), uploads))
+    arrivals = arrivals_of(get_wiring(), _sending(case_id), uploads)
+    outcomes = [(one.name, problem_of(one.failure) if one.failure else one) for one in arrivals]
     if asks_for_json():
         return jsonify({"files": [_document(*outcome) for outcome in outcomes]})
     if all(isinstance(what, Arrival) and what.photo for _, what in outcomes):
@@ -154,8 +155,10 @@ def _sending(case_id: int) -> Sending:
     return Sending(case_id, name, number_of(request.form.get("replaces")))
 
 
-def _take_in(wiring: Wiring, sending: Sending, uploads: Sequence[FileStorage]) -> Iterator[Outcome]:
-    """Take files in; give what became of each."""
+def arrivals_of(
+    wiring: Wiring, sending: Sending, uploads: Sequence[FileStorage]
+) -> Iterator[Arrival]:
+    """Take files in, those in a ZIP among them; give what became of each."""
     settings = wiring.settings
     limits = Limits(
         entries=settings.max_archive_files,
@@ -164,8 +167,7 @@ def _take_in(wiring: Wiring, sending: Sending, uploads: Sequence[FileStorage]) -
     )
     tray = Tray(wiring.database, wiring.files, wiring.queue, limits, settings.max_pixels)
     incoming = ((upload.filename or "", upload.stream) for upload in uploads)
-    for arrival in take_in(tray, sending, incoming, by=hand()):
-        yield arrival.name, problem_of(arrival.failure) if arrival.failure else arrival
+    return take_in(tray, sending, incoming, by=hand())
 
 
 def _document(name: str, what: Arrival | Problem) -> dict[str, Any]:

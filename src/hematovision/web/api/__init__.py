@@ -29,10 +29,29 @@ Views here see neither cookies nor sessions; who asks is `get_user()`, and failu
 
 from flask import Flask
 
-from hematovision.web.api import document, health, model
+from hematovision.web.api import (
+    cases,
+    cells,
+    differential,
+    document,
+    health,
+    model,
+    photos,
+    reports,
+    signatures,
+)
 from hematovision.web.api.resources import Api
 
-RESOURCES = (health.resource, model.resource)
+RESOURCES = (
+    health.resource,
+    model.resource,
+    cases.resource,
+    photos.resource,
+    cells.resource,
+    differential.resource,
+    signatures.resource,
+    reports.resource,
+)
 """In the order of the document."""
 
 
