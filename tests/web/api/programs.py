@@ -1,18 +1,24 @@
 """Programs of other systems, as tests send their requests."""
 
 import io
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from flask import Flask
 from tests.web.conftest import File, bearer
 from werkzeug.test import TestResponse
 
+from hematovision.cells import CellReader
 from hematovision.people import Role
+from hematovision.services.batches import Desk, read_next
 from hematovision.storage.database import Database
+from hematovision.web.wiring import Wiring
 
 V1 = "/api/v1"
+JSON_SENT = {"Content-Type": "application/json"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +33,12 @@ class Program:
         return self.app.test_client().get(_whole(address), headers=self.headers | headers)
 
     def post(self, address: str, sent: Any, **headers: str) -> TestResponse:
-        client = self.app.test_client()
-        return client.post(_whole(address), json=sent, headers=self.headers | headers)
+        """Send a JSON document, whatever it is."""
+        client, headers = self.app.test_client(), self.headers | headers | JSON_SENT
+        return client.post(_whole(address), data=json.dumps(sent), headers=headers)
 
     def send(self, address: str, *files: File) -> TestResponse:
+        """Send files as a form."""
         form = {"image": [(io.BytesIO(content), name) for content, name in files]}
         return self.app.test_client().post(_whole(address), data=form, headers=self.headers)
 
@@ -48,6 +56,14 @@ class Program:
 def program_of(app: Flask, database: Database, role: Role = Role.TECHNOLOGIST) -> Program:
     """Give a program whose owner has a role, and is called as the role."""
     return Program(app, bearer(database, role))
+
+
+def read_all(app: Flask, reader: CellReader) -> None:
+    """Read what waits, as a worker does."""
+    wiring: Wiring = app.extensions["hematovision"]
+    desk = Desk(wiring.database, wiring.files, reader)
+    while read_next(desk, "worker", clock=lambda: datetime.now(UTC)):
+        pass
 
 
 def _whole(address: str) -> str:

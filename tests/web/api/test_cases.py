@@ -98,50 +98,52 @@ def test_number_that_is_taken_is_refused(program: Program) -> None:
     assert (answer.status_code, answer.get_json()["code"]) == (409, "accession_taken")
 
 
-REFUSED = [
-    pytest.param({}, "fields_invalid", id="nothing"),
-    pytest.param([], "fields_invalid", id="a list"),
-    pytest.param({"accession": ""}, "fields_invalid", id="empty"),
-    pytest.param({"accession": "1" * 65}, "fields_invalid", id="long"),
-    pytest.param({"accession": 26}, "fields_invalid", id="a number"),
-    pytest.param({"accession": "26", "state": "signed"}, "fields_invalid", id="unknown field"),
-    pytest.param({"accession": "26", "note": "x" * 4001}, "fields_invalid", id="long note"),
-    pytest.param({"accession": "26\x00"}, "accession_invalid", id="NUL"),
-    pytest.param({"accession": "\ud800"}, "accession_invalid", id="lone surrogate"),
-    pytest.param({"accession": "<b>"}, "accession_invalid", id="signs"),
+REFUSED: list[tuple[object, str]] = [
+    ({}, "fields_invalid"),
+    ([], "fields_invalid"),
+    ({"accession": ""}, "fields_invalid"),
+    ({"accession": "1" * 65}, "fields_invalid"),
+    ({"accession": 26}, "fields_invalid"),
+    ({"accession": "26", "state": "signed"}, "fields_invalid"),
+    ({"accession": "26", "note": "x" * 4001}, "fields_invalid"),
+    ({"accession": "26\x00"}, "accession_invalid"),
+    ({"accession": "\ud800"}, "accession_invalid"),
+    ({"accession": "<b>"}, "accession_invalid"),
 ]
 
 
-@pytest.mark.parametrize(("sent", "code"), REFUSED)
-def test_what_cannot_be_a_case_is_refused(
-    program: Program, database: Database, sent: object, code: str
-) -> None:
-    answer = program.post("/cases", sent)
-    assert (answer.status_code, answer.get_json()["code"]) == (422, code)
-    assert answer.mimetype == "application/problem+json"
+def test_what_cannot_be_a_case_is_refused(program: Program, database: Database) -> None:
+    # One application for all of them: none of them leaves anything behind.
+    for sent, code in REFUSED:
+        answer = program.post("/cases", sent)
+        assert (answer.status_code, answer.get_json()["code"]) == (422, code), sent
+        assert answer.mimetype == "application/problem+json"
     assert list(program.walk("/cases")) == []
 
 
-@pytest.mark.parametrize(
-    "asked",
-    ["state=closed", "limit=0", "limit=201", "limit=x", "cursor=x", "cursor=LTE=", "x=1"],
-)
-def test_search_that_cannot_be_is_refused(program: Program, asked: str) -> None:
-    answer = program.get(f"/cases?{asked}")
-    assert (answer.status_code, answer.get_json()["code"]) == (422, "fields_invalid")
+def test_search_that_cannot_be_is_refused(program: Program) -> None:
+    for asked in (
+        "state=closed",
+        "limit=0",
+        "limit=201",
+        "limit=x",
+        "cursor=x",
+        "cursor=LTE=",
+        "x=1",
+    ):
+        answer = program.get(f"/cases?{asked}")
+        assert (answer.status_code, answer.get_json()["code"]) == (422, "fields_invalid"), asked
 
 
-@pytest.mark.parametrize("asked", ["q=%00", "q=%ED%A0%80", f"q={'9' * 64}"])
-def test_search_for_what_no_number_holds_finds_nothing_strange(
-    program: Program, asked: str
-) -> None:
-    assert program.get(f"/cases?{asked}").status_code == HTTPStatus.OK
+def test_search_for_what_no_number_holds_is_no_failure(program: Program) -> None:
+    for asked in ("q=%00", "q=%ED%A0%80", f"q={'9' * 64}"):
+        assert program.get(f"/cases?{asked}").get_json()["items"] == []
 
 
-@pytest.mark.parametrize("number", [9, 2**63, 10**30])
-def test_case_that_is_none_is_not_found(program: Program, number: int) -> None:
-    answer = program.get(f"/cases/{number}")
-    assert (answer.status_code, answer.get_json()["code"]) == (404, "case_unknown")
+def test_case_that_is_none_is_not_found(program: Program) -> None:
+    for number in (0, 9, 2**63, 10**30):
+        answer = program.get(f"/cases/{number}")
+        assert (answer.status_code, answer.get_json()["code"]) == (404, "case_unknown")
 
 
 def test_looks_are_on_record_once_though_programs_ask_again_and_again(

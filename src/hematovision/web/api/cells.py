@@ -138,13 +138,18 @@ class ReviewDocument(Document):
     seen = values.count("The version of the cell that was seen.", example=0)
 
 
+def _of_different_cells(reviews: Sequence[dict[str, Any]]) -> None:
+    if len({one["cell"] for one in reviews}) < len(reviews):
+        raise ma.ValidationError("Two of these are of the same cell.")
+
+
 class ReviewsDocument(Document):
     """What somebody says of many cells."""
 
     reviews = fields.List(
         fields.Nested(ReviewDocument),
         required=True,
-        validate=validate.Length(1, MOST_SAID),
+        validate=[validate.Length(1, MOST_SAID), _of_different_cells],
         metadata=said("Of each cell at most one."),
     )
     undo = values.flag(
@@ -152,12 +157,6 @@ class ReviewsDocument(Document):
         "null says that nothing was ever said.",
         load_default=False,
     )
-
-    @ma.validates("reviews")
-    def check_cells(self, reviews: Sequence[dict[str, Any]], data_key: str) -> None:
-        """Insist that of each cell one thing is said."""
-        if len({one["cell"] for one in reviews}) < len(reviews):
-            raise ma.ValidationError("Two of these are of the same cell.")
 
 
 class OutcomeDocument(Document):
