@@ -35,7 +35,7 @@ def case(app: Flask, program: Program, jpeg: bytes, reader: StubReader) -> Case:
     return found
 
 
-def said(*reviews: tuple[int, str | None, int], **more: object) -> dict[str, object]:
+def said(*reviews: tuple[object, str | None, int], **more: object) -> dict[str, object]:
     given = [{"cell": cell, "label": label, "seen": seen} for cell, label, seen in reviews]
     return {"reviews": given, **more}
 
@@ -153,7 +153,10 @@ REFUSED: list[tuple[Any, int, str]] = [
     ({"reviews": [[]]}, 422, "fields_invalid"),
     ({"reviews": {"cell": 1}}, 422, "fields_invalid"),
     ({"reviews": [{"cell": True}]}, 422, "fields_invalid"),
-    ({"reviews": [{"cell": 1.5}]}, 422, "fields_invalid"),
+    (said((1.5, "band", 0)), 422, "fields_invalid"),
+    (said((1e300, "band", 0)), 422, "fields_invalid"),
+    (said((float("inf"), "band", 0)), 422, "fields_invalid"),
+    (said(("1", "band", 0)), 422, "fields_invalid"),
     (1, 422, "fields_invalid"),
     (None, 422, "fields_invalid"),
 ]
@@ -168,6 +171,21 @@ def test_reviews_that_cannot_be_are_refused_and_store_nothing(
         assert (answer.status_code, answer.get_json()["code"]) == (status, code), sent
         assert answer.mimetype == "application/problem+json"
     assert [cell.version for cell in cells_of(database, case)] == [0, 0]
+
+
+def test_whole_number_is_one_however_it_is_written(program: Program, case: Case) -> None:
+    answer = program.post(f"/cases/{case.id}/reviews", said((1.0, "band", 0)))
+    assert answer.status_code == HTTPStatus.OK
+
+
+def test_document_that_is_nested_without_end_is_refused(program: Program, case: Case) -> None:
+    for nested in (
+        "[" * 60_000,
+        '{"reviews":' * 5000,
+        '{"reviews":' + "[" * 5000 + "]" * 5000 + "}",
+    ):
+        answer = program.post_text(f"/cases/{case.id}/reviews", nested)
+        assert answer.status_code in {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY}
 
 
 def test_missed_cell_is_added_and_waits_to_be_named(program: Program, case: Case) -> None:

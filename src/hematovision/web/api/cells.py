@@ -51,10 +51,9 @@ resource = Resource("cells", "Cells", "The cells of a case, and what people say 
 
 def box_field() -> fields.List[int]:
     """Give a field for where a cell lies."""
-    corner = fields.Integer(strict=True, validate=validate.Range(0, values.LARGEST))
     about = "Left, top, right and bottom in pixels of the photo; right and bottom lie just outside."
     return fields.List(
-        corner,
+        values.count("A place in the photo."),
         required=True,
         validate=validate.Length(equal=4),
         metadata=said(about, example=[231, 98, 402, 281]),

@@ -14,6 +14,15 @@ LONGEST = 4000
 """Signs of a text, unless it says otherwise."""
 
 
+class Whole(fields.Integer):
+    """A whole number, as JSON Schema has it: `3.0` is one, `"3"` and `true` are none."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> int | None:
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        return super()._deserialize(value, *args, **kwargs)
+
+
 class Flag(fields.Boolean):
     """True or false, and nothing else that could mean either."""
 
@@ -23,17 +32,17 @@ class Flag(fields.Boolean):
         return value
 
 
-def key(about: str, **options: Any) -> fields.Integer:
+def key(about: str, **options: Any) -> Whole:
     """Give a field for what a row is called by."""
     return _whole(about, 1, LARGEST_KEY, options)
 
 
-def number(about: str, **options: Any) -> fields.Integer:
+def number(about: str, **options: Any) -> Whole:
     """Give a field for what counts from one."""
     return _whole(about, 1, LARGEST, options)
 
 
-def count(about: str, **options: Any) -> fields.Integer:
+def count(about: str, **options: Any) -> Whole:
     """Give a field for how many there are."""
     return _whole(about, 0, LARGEST, options)
 
@@ -61,9 +70,9 @@ def flag(about: str, **options: Any) -> Flag:
     return Flag(metadata=_metadata(about, options), **_required(options))
 
 
-def _whole(about: str, low: int, high: int, options: dict[str, Any]) -> fields.Integer:
+def _whole(about: str, low: int, high: int, options: dict[str, Any]) -> Whole:
     rule, metadata = validate.Range(low, high), _metadata(about, options)
-    return fields.Integer(strict=True, validate=rule, metadata=metadata, **_required(options))
+    return Whole(strict=True, validate=rule, metadata=metadata, **_required(options))
 
 
 def _metadata(about: str, options: dict[str, Any]) -> dict[str, Any]:
