@@ -402,6 +402,12 @@ class PhotoUnknownError(HematoVisionError):
     advice = "Look for it in its case."
 
 
+class JobUnknownError(HematoVisionError):
+    """There is no such job, or it is not of whoever asks."""
+
+    advice = "The “Location” of the answer to what was sent says where its job is."
+
+
 class PictureNotKeptError(HematoVisionError):
     """The picture is not kept: the installation keeps none, or it was deleted since."""
 

@@ -335,8 +335,16 @@ def _throw_away(desk: Desk, photo: Photo) -> None:
 def _fail(desk: Desk, photo: Photo, worker: str, failure: str, by: Hand) -> None:
     log.warning("Photo %d cannot be read: %s", photo.id, failure)
     with desk.database.transaction() as records:
-        if records.photos.fail(photo, worker, failure):
+        failed = records.photos.fail(photo, worker, failure)
+        if failed:
             records.audit.add(_event(by, "photo.failed", photo, {"failure": failure}))
+        # Of no case, it can neither be looked at nor tried again.
+        useless = photo.file if failed and photo.case_id is None else None
+        if useless:
+            records.discards.add([useless], now=by.now)
+            records.photos.forget_picture(photo.id)
+    if useless:
+        desk.files.delete(useless)
 
 
 def _event(by: Hand, action: str, photo: Photo, details: dict[str, object]) -> AuditEvent:

@@ -26,6 +26,7 @@ from hematovision.storage.checkpoints import Checkpoint
 from hematovision.storage.custody import AuditKeyError, Custody
 from hematovision.storage.differentials import DifferentialStore
 from hematovision.storage.discards import DiscardStore
+from hematovision.storage.jobs import JobStore
 from hematovision.storage.laboratory import LaboratoryStore
 from hematovision.storage.locator_checks import LocatorCheckStore
 from hematovision.storage.models import ModelStore
@@ -68,6 +69,7 @@ class Records:
         users: People, and who is signed in.
         cases: Films that somebody reads.
         photos: Theirs: what waits, what is read.
+        jobs: Photos of no case that were sent to be read later.
         cells: Theirs, and what models and people say of them.
         differentials: What is shown beside the counts of a case.
         overviews: Cases and photos with all that a list shows of them.
@@ -93,6 +95,7 @@ class Records:
     users: UserStore = field(init=False)
     cases: CaseStore = field(init=False)
     photos: PhotoStore = field(init=False)
+    jobs: JobStore = field(init=False)
     cells: CellStore = field(init=False)
     differentials: DifferentialStore = field(init=False)
     overviews: OverviewStore = field(init=False)
@@ -117,6 +120,7 @@ class Records:
         self.users = UserStore(self.session)
         self.cases = CaseStore(self.session)
         self.photos = PhotoStore(self.session)
+        self.jobs = JobStore(self.session)
         self.cells = CellStore(self.session)
         self.differentials = DifferentialStore(self.session)
         self.overviews = OverviewStore(self.session)

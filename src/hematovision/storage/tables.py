@@ -255,6 +255,31 @@ class PhotoRow(Base):
     sent_at: Mapped[datetime] = mapped_column(Moment, index=True)
 
 
+class JobRow(Base):
+    """Photos of no case that somebody sent to be read later, and asks for under one number."""
+
+    __tablename__ = "jobs"
+    __table_args__ = NUMBERED_FOR_GOOD
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    sent_by: Mapped[int | None] = mapped_column(ForeignKey("users.id"), index=True)
+    sent_at: Mapped[datetime] = mapped_column(Moment, index=True)
+    total: Mapped[int]
+    """How many files came, whatever became of them."""
+
+
+class JobEntryRow(Base):
+    """What became of one file of a job: a photo, or the code of why it was refused."""
+
+    __tablename__ = "job_entries"
+
+    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    """Counts the files from one, in the order they came."""
+    photo_id: Mapped[int | None] = mapped_column(ForeignKey("photos.id"), index=True)
+    failure: Mapped[str | None] = mapped_column(String(64))
+
+
 class ReadingRow(Base):
     """What one model said of one photo; never changed, and never said twice."""
 

@@ -7,9 +7,11 @@ from flask_babel import LazyString, lazy_gettext
 from hematovision.errors import (
     AnimatedImageError,
     EmptyFileError,
+    FileTooLargeError,
     HematoVisionError,
     ImageTooLargeError,
     ImageTooSmallError,
+    PhotoUnknownError,
     UnreadableImageError,
     UnsupportedFormatError,
 )
@@ -32,6 +34,7 @@ class Words:
 
 OF_PHOTOS: dict[type[HematoVisionError], LazyString] = {
     EmptyFileError: lazy_gettext("The file is empty."),
+    FileTooLargeError: lazy_gettext("The file has more bytes than are read."),
     UnsupportedFormatError: lazy_gettext("This kind of picture is not read."),
     UnreadableImageError: lazy_gettext("The picture is damaged."),
     AnimatedImageError: lazy_gettext("The picture moves: it has several frames."),
@@ -48,6 +51,10 @@ OURS = {
         lazy_gettext(
             "Try again. If it happens again, tell your administrator the time it happened."
         ),
+    ),
+    PhotoUnknownError.code(): Words(
+        lazy_gettext("The photo was erased, with all that was said of it."),
+        lazy_gettext("Send the photo again."),
     ),
 }
 """What no sender can help."""

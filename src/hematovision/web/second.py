@@ -42,7 +42,7 @@ OUT = {NOT_CLASSED, NO_CELL, UNIDENTIFIED}
 blueprint = Blueprint("second", __name__, url_prefix="/cases/<int:case_id>/second")
 TELLING = {
     "api_cells.add",
-    "api_cells.browse",
+    "api_cells.index",
     "api_cells.history",
     "api_cells.review",
     "api_cells.show",
@@ -51,7 +51,7 @@ TELLING = {
     "api_reports.fhir",
     "api_reports.pdf",
     "api_reports.xlsx",
-    "api_signatures.browse",
+    "api_signatures.index",
     "differential.change",
     "differential.numbers",
     "differential.show",

@@ -21,7 +21,8 @@ How a resource is added, such as `/api/v1/cases`:
    and every field says in `metadata={"description": ...}` what it is. Files come from
    `get_uploads()` and are documented by `@resource.takes_files()`.
 2. Lists take `Paging` and answer `page_of(...)` under `page_schema(...)` (`paging.py`).
-3. The module joins `RESOURCES` below. Its endpoints are called `api_cases.show` and get their line
+3. Numbers in its addresses are described in `document.py`.
+4. The module joins `RESOURCES` below. Its endpoints are called `api_cases.show` and get their line
    in `tests/web/test_access.py`.
 
 Views here see neither cookies nor sessions; who asks is `get_user()`, and failures are raised.
@@ -35,22 +36,26 @@ from hematovision.web.api import (
     differential,
     document,
     health,
+    jobs,
     model,
     photos,
+    readings,
     reports,
     signatures,
 )
 from hematovision.web.api.resources import Api
 
 RESOURCES = (
-    health.resource,
-    model.resource,
+    readings.resource,
+    jobs.resource,
     cases.resource,
     photos.resource,
     cells.resource,
     differential.resource,
     signatures.resource,
     reports.resource,
+    model.resource,
+    health.resource,
 )
 """In the order of the document."""
 
@@ -60,4 +65,4 @@ def init_app(app: Flask) -> None:
     api = Api(app)
     for resource in RESOURCES:
         api.register_blueprint(resource)
-    document.init_app(app)
+    document.init_app(app, api)

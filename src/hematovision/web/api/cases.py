@@ -97,7 +97,7 @@ class WantedCases(Paging):
 @needs(Right.SEE_CASES)
 @resource.arguments(WantedCases, location="query")
 @resource.response(200, page_schema(CaseDocument))
-def search(wanted: dict[str, Any]) -> Any:
+def index(wanted: dict[str, Any]) -> Any:
     """Look for cases.
 
     The newest come first; a case that is made meanwhile does not move the pages.
@@ -105,8 +105,9 @@ def search(wanted: dict[str, Any]) -> Any:
     look("cases.seen", "cases", polled=True)
     (cursor,) = wanted["cursor"] or (None,)
     state = CaseState(wanted["state"]) if wanted["state"] else None
-    search = Search(text=sought(wanted["q"]), state=state, cursor=cursor, limit=wanted["limit"])
-    found, last = list_cases(get_wiring().database, search, user_id=get_user().id)
+    text, limit = sought(wanted["q"]), wanted["limit"]
+    asked = Search(text=text, state=state, cursor=cursor, limit=limit)
+    found, last = list_cases(get_wiring().database, asked, user_id=get_user().id)
     return page_of([case_document(one) for one in found], cursor_of(last) if last else None)
 
 

@@ -208,7 +208,7 @@ class WantedSide(Document):
 @resource.arguments(Paging, location="query")
 @resource.response(200, page_schema(CellDocument))
 @fails(CaseUnknownError, BlindError)
-def browse(wanted: dict[str, Any], case_id: int) -> Any:
+def index(wanted: dict[str, Any], case_id: int) -> Any:
     """List the cells of a case, by number."""
     (after,) = wanted["cursor"] or (0,)
     cells, last = list_cells(get_wiring().database, case_id, after=after, limit=wanted["limit"])

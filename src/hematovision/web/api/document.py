@@ -7,6 +7,17 @@ from flask import Blueprint, Flask, Response, current_app, json
 from hematovision.people import Right
 from hematovision.web.access import needs
 from hematovision.web.api.etags import tagged
+from hematovision.web.api.resources import Api
+
+IN_ADDRESSES = {
+    "photo_id": "The number of a photo, and of its reading.",
+    "job_id": "The number of a job.",
+    "case_id": "The number that a case has here; its accession number is another.",
+    "number": "The number of a photo within its case.",
+    "cell_id": "The id of a cell; its number within its case is another.",
+    "webhook_id": "The number of a webhook.",
+}
+"""What the numbers in addresses are."""
 
 blueprint = Blueprint("api", __name__, url_prefix="/api")
 
@@ -21,11 +32,23 @@ def openapi() -> Response:
 
 def document() -> dict[str, Any]:
     """Give the document of the application that answers."""
-    api = current_app.extensions["flask-smorest"]["apis"][""]["ext_obj"]
-    given: dict[str, Any] = api.spec.to_dict()
-    return given
+    made: dict[str, Any] = current_app.extensions["hematovision_api"]
+    return made
 
 
-def init_app(app: Flask) -> None:
-    """Register the address."""
+def init_app(app: Flask, api: Api) -> None:
+    """Finish the document, and register its address."""
+    made = api.spec.to_dict()
+    for path in made["paths"].values():
+        for parameter in path.get("parameters", ()):
+            parameter["description"] = IN_ADDRESSES[parameter["name"]]
+        for operation in path.values():
+            if isinstance(operation, dict) and "description" in operation:
+                operation["description"] = _unwrapped(operation["description"])
+    app.extensions["hematovision_api"] = made
     app.register_blueprint(blueprint)
+
+
+def _unwrapped(text: str) -> str:
+    """Let each paragraph of a docstring be one line."""
+    return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Callable
-from copy import deepcopy
 from functools import wraps
 from http import HTTPStatus
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from flask import Response, jsonify, make_response, request
 
 from hematovision.errors import OutdatedError, UnconditionalError
+from hematovision.web.api.resources import View, answers, asks, fails
 
 IF_NONE_MATCH = {
     "name": "If-None-Match",
@@ -30,6 +30,11 @@ ETAG = {"description": "Names this very content.", "schema": {"type": "string"}}
 def tagged(view: Callable[..., Any]) -> Callable[..., Response]:
     """Name the content of what a GET answers, and leave it out where the program has it."""
 
+    @asks(IF_NONE_MATCH)
+    @answers(
+        (HTTPStatus.OK.value, {"headers": {"ETag": ETAG}}),
+        (HTTPStatus.NOT_MODIFIED.value, {"description": "Nothing changed."}),
+    )
     @wraps(view)
     def answer(*args: Any, **kwargs: Any) -> Response:
         response = make_response(view(*args, **kwargs))
@@ -41,22 +46,12 @@ def tagged(view: Callable[..., Any]) -> Callable[..., Response]:
             response.status_code = HTTPStatus.NOT_MODIFIED
         return response
 
-    return _documented(answer, IF_NONE_MATCH, {200: {"headers": {"ETag": ETAG}}, 304: _NOTHING})
+    return answer
 
 
-def checked(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Document that a change asks for `If-Match`; the view calls `insist_on_match`."""
-
-    @wraps(view)
-    def answer(*args: Any, **kwargs: Any) -> Any:
-        return view(*args, **kwargs)
-
-    answer.fails = (  # type: ignore[attr-defined]
-        OutdatedError,
-        UnconditionalError,
-        *getattr(view, "fails", ()),
-    )
-    return _documented(answer, IF_MATCH, {})
+def checked(view: View) -> View:
+    """Say that a change asks for `If-Match`; the view calls `insist_on_match`."""
+    return asks(IF_MATCH)(fails(OutdatedError, UnconditionalError)(view))
 
 
 def insist_on_match(document: Any) -> None:
@@ -78,17 +73,3 @@ def insist_on_match(document: Any) -> None:
 def etag_of(response: Response) -> str:
     """Name the content of an answer."""
     return hashlib.sha256(response.get_data()).hexdigest()[:32]
-
-
-_NOTHING = {"description": "Nothing changed."}
-
-
-def _documented(
-    view: Callable[..., Any], parameter: dict[str, Any], responses: dict[int, Any]
-) -> Callable[..., Any]:
-    about = deepcopy(getattr(view, "_apidoc", {}))
-    manual = about.setdefault("manual_doc", {})
-    manual["parameters"] = [*manual.get("parameters", []), parameter]
-    manual["responses"] = {**manual.get("responses", {}), **responses}
-    view._apidoc = about  # type: ignore[attr-defined]
-    return view

@@ -9,19 +9,12 @@ from hematovision.errors import ModelDamagedError, ModelMissingError
 from hematovision.people import Right
 from hematovision.web.access import needs
 from hematovision.web.api.etags import tagged
+from hematovision.web.api.reading_schemas import ModelDocument
 from hematovision.web.api.resources import Resource, fails
-from hematovision.web.api.schemas import Document, said
+from hematovision.web.api.schemas import said
 from hematovision.web.wiring import get_wiring
 
 resource = Resource("model", "Model", "Which model reads photos now.")
-
-
-class ModelDocument(Document):
-    """A model, by name, version and content."""
-
-    name = fields.String(required=True, metadata=said("Its name."))
-    version = fields.String(required=True, metadata=said("Its version."))
-    sha256 = fields.String(required=True, metadata=said("SHA-256 of its weights, hexadecimal."))
 
 
 class ServedModelDocument(ModelDocument):

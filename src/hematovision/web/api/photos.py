@@ -145,7 +145,7 @@ class WantedSize(Document):
 @resource.arguments(Paging, location="query")
 @resource.response(200, page_schema(PhotoDocument))
 @fails(CaseUnknownError)
-def browse(wanted: dict[str, Any], case_id: int) -> Any:
+def index(wanted: dict[str, Any], case_id: int) -> Any:
     """List the photos of a case, in the order they came."""
     (after,) = wanted["cursor"] or (0,)
     database, user_id = get_wiring().database, get_user().id
@@ -180,7 +180,7 @@ def send(case_id: int) -> Any:
     arrivals = list(arrivals_of(get_wiring(), sending, get_uploads()))
     if len(arrivals) == 1 and arrivals[0].failure:
         raise arrivals[0].failure
-    address = url_for("api_photos.browse", case_id=case_id)
+    address = url_for("api_photos.index", case_id=case_id)
     return {"photos": list(map(_arrival, arrivals))}, {"Location": address}
 
 

@@ -1,12 +1,15 @@
 """What flask-smorest does for us, done our way: a view's decorators are its document."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from http import HTTPStatus
+from json import JSONDecodeError
 from typing import Any, NoReturn, TypeVar
 
 import flask_smorest
 import marshmallow as ma
 from flask import Flask, Request
+from flask_smorest.utils import deepupdate
 from webargs.flaskparser import FlaskParser, is_json_request
 
 from hematovision import __version__
@@ -48,7 +51,13 @@ class Parser(FlaskParser):
     def _raw_load_json(self, req: Request) -> Any:
         if not is_json_request(req):
             raise DocumentMissingError("The request carries no JSON document.")
-        return super()._raw_load_json(req)
+        try:
+            return super()._raw_load_json(req)
+        except JSONDecodeError:
+            raise
+        except (RecursionError, ValueError) as error:
+            # Nested without end, or a number of thousands of digits.
+            raise DocumentUnreadableError("What was sent is not JSON.") from error
 
     def _handle_invalid_json_error(self, error: Exception, *_args: Any, **_kwargs: Any) -> NoReturn:
         raise DocumentUnreadableError("What was sent is not JSON.") from error
@@ -75,12 +84,18 @@ class Resource(flask_smorest.Blueprint):
         self._prepare_doc_cbks.append(_document_access)
 
     def takes_files(self, about: str, *, fields: dict[str, Any] | None = None) -> Any:
-        """Say that a view takes the files of a multipart form, whatever their fields are called."""
-        image = {"type": "array", "items": {"type": "string", "format": "binary"}, "minItems": 1}
+        """Say that a view takes the files of a multipart form, whatever their fields are called.
+
+        Args:
+            about: What the files are.
+            fields: What else the form may have, by name, as JSON schemas.
+        """
+        files = {"type": "array", "items": {"type": "string", "format": "binary"}, "minItems": 1}
         schema = {
             "type": "object",
             "required": ["image"],
-            "properties": {"image": image | {"description": about}, **(fields or {})},
+            "properties": {"image": files | {"description": about}, **(fields or {})},
+            "additionalProperties": False,
         }
         body = {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
         return self.doc(requestBody=body)
@@ -94,6 +109,8 @@ class Resource(flask_smorest.Blueprint):
                 "right": getattr(obj, "right", None),
                 "is_public": getattr(obj, "is_public", False),
                 "fails": getattr(obj, "fails", ()),
+                "asks": getattr(obj, "asks", ()),
+                "answers": getattr(obj, "answers", ()),
                 "operation_id": f"{self.name.removeprefix('api_')}_{endpoint}",
             }
 
@@ -154,9 +171,22 @@ class Api(flask_smorest.Api):
 
 def fails(*kinds: type[HematoVisionError]) -> Callable[[View], View]:
     """Say which named failures a view answers with; their status is the one of every door."""
+    return _marked("fails", kinds)
 
+
+def asks(*headers: dict[str, Any]) -> Callable[[View], View]:
+    """Say which headers a view looks at, as parameters of the document."""
+    return _marked("asks", headers)
+
+
+def answers(*responses: tuple[int, dict[str, Any]]) -> Callable[[View], View]:
+    """Say what the document has to add to the answers of a status."""
+    return _marked("answers", responses)
+
+
+def _marked(name: str, more: tuple[Any, ...]) -> Callable[[View], View]:
     def mark(view: View) -> View:
-        view.fails = (*kinds, *getattr(view, "fails", ()))  # type: ignore[attr-defined]
+        setattr(view, name, (*getattr(view, name, ()), *more))
         return view
 
     return mark
@@ -165,22 +195,30 @@ def fails(*kinds: type[HematoVisionError]) -> Callable[[View], View]:
 def _document_access(
     doc: dict[str, Any], doc_info: dict[str, Any], **_kwargs: Any
 ) -> dict[str, Any]:
-    """Say in an operation which scope it needs and how it fails."""
-    right, failures = doc_info["right"], list(doc_info["fails"])
+    """Say in an operation which scope it needs, what it looks at and how it fails."""
     doc["operationId"] = doc_info["operation_id"]
-    doc["security"] = [] if doc_info["is_public"] else [{"token": [str(right)]}]
-    if not doc_info["is_public"]:
-        doc["x-scope"] = str(right)
-        failures += [NotSignedInError, NotAllowedError]
-    if "arguments" in doc_info:
-        failures.append(FieldsInvalidError)
-    if "requestBody" in doc and "application/json" in doc["requestBody"]["content"]:
-        failures += [DocumentUnreadableError, DocumentMissingError]
-    responses = doc.setdefault("responses", {})
+    doc["security"] = [] if doc_info["is_public"] else [{"token": [str(doc_info["right"])]}]
+    if doc_info["asks"]:
+        doc["parameters"] = [*doc.get("parameters", ()), *doc_info["asks"]]
+    responses = doc["responses"]
+    failures = _failures(doc, doc_info)
     for status in sorted({STATUS_OF[kind] for kind in failures}):
         codes = {kind.code(): _first_line(kind) for kind in failures if STATUS_OF[kind] == status}
         responses[status.value] = _failure(codes)
+    for status, more in doc_info["answers"]:
+        deepupdate(responses.setdefault(status, {}), deepcopy(more))
     return doc
+
+
+def _failures(doc: dict[str, Any], doc_info: dict[str, Any]) -> list[type[HematoVisionError]]:
+    failures = list(doc_info["fails"])
+    if not doc_info["is_public"]:
+        failures += [NotSignedInError, NotAllowedError]
+    if "arguments" in doc_info:
+        failures.append(FieldsInvalidError)
+    if "application/json" in doc.get("requestBody", {}).get("content", {}):
+        failures += [DocumentUnreadableError, DocumentMissingError]
+    return failures
 
 
 def _failure(codes: dict[str, str]) -> dict[str, Any]:

@@ -4,7 +4,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import marshmallow as ma
-from marshmallow import fields
+from marshmallow import fields, validate
+
+from hematovision.storage.tables import LARGEST_KEY
 
 
 class Document(ma.Schema):
@@ -17,12 +19,44 @@ class Document(ma.Schema):
 
 
 class Moment(fields.AwareDateTime):
-    """A time in UTC, such as `2026-03-01T08:30:00Z`."""
+    """A time in UTC, such as `2026-03-01T08:30:00Z`; one without a zone is taken as UTC."""
+
+    def __init__(self, **options: Any) -> None:
+        """Insist on ISO 8601."""
+        super().__init__("iso", default_timezone=UTC, **options)
 
     def _serialize(self, value: datetime | None, *_args: Any, **_kwargs: Any) -> str | None:
         if value is None:
             return None
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> datetime:
+        try:
+            return super()._deserialize(value, *args, **kwargs).astimezone(UTC)
+        except OverflowError as error:
+            raise ma.ValidationError("Not a time that is counted.") from error
+
+
+class Line(fields.String):
+    """One line of text, without what cannot be shown or kept."""
+
+    def __init__(self, longest: int, **options: Any) -> None:
+        """Say how long it may be."""
+        super().__init__(validate=validate.Length(max=longest), **options)
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        text = str(super()._deserialize(value, *args, **kwargs))
+        if not text.isprintable():
+            raise ma.ValidationError("It has signs that cannot be shown.")
+        return text
+
+
+class Number(fields.Integer):
+    """A whole number that a row may have."""
+
+    def __init__(self, *, least: int = 1, **options: Any) -> None:
+        """Say from where it counts."""
+        super().__init__(strict=False, validate=validate.Range(least, LARGEST_KEY), **options)
 
 
 def said(about: str, **more: Any) -> dict[str, Any]:

@@ -47,7 +47,7 @@ class SignatureDocument(Document):
 @resource.arguments(Paging, location="query")
 @resource.response(200, page_schema(SignatureDocument))
 @fails(CaseUnknownError, BlindError)
-def browse(wanted: dict[str, Any], case_id: int) -> Any:
+def index(wanted: dict[str, Any], case_id: int) -> Any:
     """List what was signed of a case, the oldest first."""
     (after,) = wanted["cursor"] or (0,)
     _case, every = get_versions(get_wiring().database, case_id)

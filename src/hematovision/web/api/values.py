@@ -17,7 +17,7 @@ LONGEST = 4000
 class Whole(fields.Integer):
     """A whole number, as JSON Schema has it: `3.0` is one, `"3"` and `true` are none."""
 
-    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> int | None:
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> int:
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         return super()._deserialize(value, *args, **kwargs)
