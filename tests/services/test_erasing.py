@@ -113,6 +113,7 @@ def full_case(database: Database, files: Files) -> Case:
             ]
         )
         records.session.flush()
+        records.jobs.add([first.photo_id], sent_by=ines.id, now=NOW)
         said = {"reading_id": second.id, "cell_id": first.id, "version": 1, "said_at": NOW}
         records.session.add(SecondLabelRow(**said))
     return case

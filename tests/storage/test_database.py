@@ -77,7 +77,8 @@ def fill_with_a_case(database: Database) -> None:
         photo = records.photos.take("worker", now=NOW, until=NOW)
         assert photo is not None
         assert records.photos.finish(photo, "worker", said, now=NOW)
-        records.photos.add_read(sent, said)
+        alone = records.photos.add_read(sent, said)
+        records.jobs.add([alone, "empty_file"], sent_by=ines.id, now=NOW)
         records.cells.add(case.id, photo.id, Box(1, 2, 30, 40))
         first, second, boxed = records.cells.list(case.id)
         for cell, label in ((first, "band"), (second, NO_CELL), (boxed, "blast")):

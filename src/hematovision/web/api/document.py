@@ -1,11 +1,12 @@
-"""The document of the API, made from its views."""
+"""The document of the API, made from its views, and the page that shows it."""
 
 from typing import Any
 
-from flask import Blueprint, Flask, Response, current_app, json
+from flask import Blueprint, Flask, Response, current_app, json, render_template
 
 from hematovision.people import Right
 from hematovision.web.access import needs
+from hematovision.web.api.chapters import chapters_of, coded
 from hematovision.web.api.etags import tagged
 from hematovision.web.api.resources import Api
 
@@ -30,6 +31,14 @@ def openapi() -> Response:
     return current_app.response_class(json.dumps(document()), mimetype="application/json")
 
 
+@blueprint.get("/docs")
+@needs(Right.SEE_MODEL)
+def docs() -> str:
+    """Show the document to people."""
+    made = document()
+    return render_template("api.html", info=made["info"], chapters=chapters_of(made))
+
+
 def document() -> dict[str, Any]:
     """Give the document of the application that answers."""
     made: dict[str, Any] = current_app.extensions["hematovision_api"]
@@ -46,6 +55,7 @@ def init_app(app: Flask, api: Api) -> None:
             if isinstance(operation, dict) and "description" in operation:
                 operation["description"] = _unwrapped(operation["description"])
     app.extensions["hematovision_api"] = made
+    app.jinja_env.filters["coded"] = coded
     app.register_blueprint(blueprint)
 
 

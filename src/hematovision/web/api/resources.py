@@ -198,6 +198,8 @@ def _document_access(
     """Say in an operation which scope it needs, what it looks at and how it fails."""
     doc["operationId"] = doc_info["operation_id"]
     doc["security"] = [] if doc_info["is_public"] else [{"token": [str(doc_info["right"])]}]
+    if not doc_info["is_public"]:
+        doc["x-scope"] = str(doc_info["right"])
     if doc_info["asks"]:
         doc["parameters"] = [*doc.get("parameters", ()), *doc_info["asks"]]
     responses = doc["responses"]
@@ -223,7 +225,8 @@ def _failures(doc: dict[str, Any], doc_info: dict[str, Any]) -> list[type[Hemato
 
 def _failure(codes: dict[str, str]) -> dict[str, Any]:
     said = [f"`{code}`: {about}" for code, about in sorted(codes.items())]
-    return {"description": "\n\n".join(said), "content": {PROBLEM: {"schema": Problem}}}
+    content = {PROBLEM: {"schema": Problem}}
+    return {"description": "\n\n".join(said), "content": content, "x-codes": codes}
 
 
 def _first_line(kind: type[HematoVisionError]) -> str:
