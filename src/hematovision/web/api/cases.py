@@ -114,12 +114,12 @@ def index(wanted: dict[str, Any]) -> Any:
 @resource.post("/cases")
 @needs(Right.REVIEW)
 @resource.arguments(NewCaseDocument)
-@resource.response(201, CaseDocument)
+@resource.response(201, CaseDocument, headers=values.location("Where the case is."))
 @fails(AccessionInvalidError, AccessionTakenError)
 def make(new: dict[str, Any]) -> Any:
     """Make a case.
 
-    Its photos come in at `/cases/ID/photos`, which `Location` leads to with `/photos` behind it.
+    Its photos come in at the same address with `/photos` behind it.
     """
     case = open_case(get_wiring().database, new["accession"], new["note"], by=hand())
     return _document(case.id), {"Location": url_for("api_cases.show", case_id=case.id)}
@@ -131,7 +131,10 @@ def make(new: dict[str, Any]) -> Any:
 @resource.response(200, CaseDocument)
 @fails(CaseUnknownError)
 def show(case_id: int) -> Any:
-    """Get a case."""
+    """Get a case.
+
+    `photos` says how many are in each state: all are read once nothing waits, pauses or is read.
+    """
     document = _document(case_id)
     look("case.seen", f"case {case_id}", polled=True)
     return document

@@ -209,7 +209,10 @@ class WantedSide(Document):
 @resource.response(200, page_schema(CellDocument))
 @fails(CaseUnknownError, BlindError)
 def index(wanted: dict[str, Any], case_id: int) -> Any:
-    """List the cells of a case, by number."""
+    """List the cells of a case, by number.
+
+    Boxes of which people say that they hold no cell are among them, as `no_cell`.
+    """
     (after,) = wanted["cursor"] or (0,)
     cells, last = list_cells(get_wiring().database, case_id, after=after, limit=wanted["limit"])
     look("gallery.seen", f"case {case_id}", polled=True)
@@ -219,10 +222,13 @@ def index(wanted: dict[str, Any], case_id: int) -> Any:
 @resource.post("/cases/<int:case_id>/cells")
 @needs(Right.REVIEW)
 @resource.arguments(MissedCellDocument)
-@resource.response(201, CellDocument)
+@resource.response(201, CellDocument, headers=values.location("Where the cell is."))
 @fails(BoxInvalidError, CaseUnknownError, CaseClosedError, PhotoUnknownError, BlindError)
 def add(missed: dict[str, Any], case_id: int) -> Any:
-    """Add a cell that the model missed; it waits to be named."""
+    """Add a cell that the model missed.
+
+    It is unidentified until a review says what it is.
+    """
     box = Box(*missed["box"])
     cell = box_cell(get_wiring().database, case_id, missed["photo"], box, by=hand())
     address = url_for("api_cells.show", case_id=case_id, cell_id=cell.id)
@@ -235,7 +241,10 @@ def add(missed: dict[str, Any], case_id: int) -> Any:
 @resource.response(200, CellDocument)
 @fails(CaseUnknownError, CellUnknownError, BlindError)
 def show(case_id: int, cell_id: int) -> Any:
-    """Get a cell."""
+    """Get a cell.
+
+    Whoever reviews it sends its `version` along, as what they saw.
+    """
     cell = get_cell(get_wiring().database, case_id, cell_id)
     look("cell.seen", f"cell {cell_id}", {"case": case_id}, polled=True)
     return cell_document(cell)
@@ -248,7 +257,10 @@ def show(case_id: int, cell_id: int) -> Any:
 @resource.response(200, JPEG, content_type="image/jpeg")
 @fails(CaseUnknownError, CellUnknownError, PictureNotKeptError, *UNDECODABLE)
 def crop(wanted: dict[str, Any], case_id: int, cell_id: int) -> Response:
-    """Get the picture of a cell, a JPEG."""
+    """Get the picture of a cell, a JPEG.
+
+    All cells of a case are shown at one scale unless `side` asks for another.
+    """
     side = wanted["side"] or usual_side(get_wiring().database, case_id)
     return jpeg_answer(get_crop(album(), case_id, cell_id, side))
 
@@ -259,7 +271,10 @@ def crop(wanted: dict[str, Any], case_id: int, cell_id: int) -> Response:
 @resource.response(200, page_schema(SaidDocument))
 @fails(CaseUnknownError, CellUnknownError, BlindError)
 def history(wanted: dict[str, Any], case_id: int, cell_id: int) -> Any:
-    """List what people said of a cell, the newest first."""
+    """List what people said of a cell, the newest first.
+
+    Nothing that was said is ever overwritten.
+    """
     (before,) = wanted["cursor"] or (values.LARGEST,)
     every = history_of(get_wiring().database, case_id, cell_id)
     look("cell.history_seen", f"cell {cell_id}", {"case": case_id}, polled=True)

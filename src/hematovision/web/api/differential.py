@@ -141,7 +141,7 @@ class CountedCaseDocument(Document):
 class DifferentialDocument(Document):
     """The white cells of a case as they stand now, signed or not."""
 
-    case = fields.Nested(CountedCaseDocument, required=True)
+    case = fields.Nested(CountedCaseDocument, required=True, metadata=said("The case."))
     ranges = fields.Nested(
         RangesDocument,
         required=True,
@@ -163,7 +163,9 @@ class DifferentialDocument(Document):
         BesideDocument, required=True, metadata=said("Nobody has put a name to them yet.")
     )
     out = fields.List(fields.Nested(BesideDocument), required=True, metadata=said("Not counted."))
-    suggestions = fields.Nested(SuggestionsDocument, required=True)
+    suggestions = fields.Nested(
+        SuggestionsDocument, required=True, metadata=said("What became of the model's names.")
+    )
     white_count = values.real("White cells in blood, 10⁹ a litre, or null.", allow_none=True)
     corrected_count = values.real(
         "The same without erythroblasts; null where there are none.", allow_none=True

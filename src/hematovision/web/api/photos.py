@@ -146,7 +146,10 @@ class WantedSize(Document):
 @resource.response(200, page_schema(PhotoDocument))
 @fails(CaseUnknownError)
 def index(wanted: dict[str, Any], case_id: int) -> Any:
-    """List the photos of a case, in the order they came."""
+    """List the photos of a case, in the order they came.
+
+    Those that are `waiting` or `reading` will be `read` or `failed` without anybody's doing.
+    """
     (after,) = wanted["cursor"] or (0,)
     database, user_id = get_wiring().database, get_user().id
     sheet = sheet_of(database, case_id, after=after, limit=wanted["limit"], user_id=user_id)
@@ -157,7 +160,7 @@ def index(wanted: dict[str, Any], case_id: int) -> Any:
 @resource.post("/cases/<int:case_id>/photos")
 @needs(Right.REVIEW)
 @resource.takes_files("Photos, or ZIPs of photos.")
-@resource.response(202, ArrivalsDocument)
+@resource.response(202, ArrivalsDocument, headers=values.location("Where the photos are."))
 @fails(
     *UNDECODABLE,
     ArchiveDamagedError,
@@ -190,7 +193,10 @@ def send(case_id: int) -> Any:
 @resource.response(200, PhotoDocument)
 @fails(CaseUnknownError, PhotoUnknownError)
 def show(case_id: int, number: int) -> Shown:
-    """Get a photo."""
+    """Get a photo.
+
+    Its picture is at the same address with `/image` behind it.
+    """
     return _seen(case_id, number)
 
 
@@ -201,7 +207,10 @@ def show(case_id: int, number: int) -> Shown:
 @resource.response(200, JPEG, content_type="image/jpeg")
 @fails(CaseUnknownError, PhotoUnknownError, PictureNotKeptError, *UNDECODABLE)
 def picture(wanted: dict[str, Any], case_id: int, number: int) -> Response:
-    """Get a photo as a JPEG, made anew from its pixels; never the file that was sent."""
+    """Get the picture of a photo, a JPEG.
+
+    It is made anew from the pixels; the file that was sent is never given.
+    """
     photo_id = _seen(case_id, number).photo.id
     return jpeg_answer(get_picture(album(), case_id, photo_id, wanted["size"]))
 

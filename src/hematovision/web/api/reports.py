@@ -43,7 +43,10 @@ class WantedVersion(Document):
 @resource.response(200, FILE, content_type=MIMETYPES[Format.PDF])
 @fails(*FAILURES)
 def pdf(wanted: dict[str, Any], case_id: int) -> Response:
-    """Get the report of a case on paper, a PDF."""
+    """Get the report of a case on paper, a PDF.
+
+    In the language that `Accept-Language` asks for, English or Spanish.
+    """
     return _given(case_id, Format.PDF, wanted)
 
 
@@ -53,7 +56,10 @@ def pdf(wanted: dict[str, Any], case_id: int) -> Response:
 @resource.response(200, {"type": "string"}, content_type=MIMETYPES[Format.CSV])
 @fails(*FAILURES)
 def csv(wanted: dict[str, Any], case_id: int) -> Response:
-    """Get the cells of a case, a row a cell."""
+    """Get the cells of a case as CSV, a row a cell.
+
+    With what the model and what people say, and each probability.
+    """
     return _given(case_id, Format.CSV, wanted)
 
 
@@ -63,7 +69,10 @@ def csv(wanted: dict[str, Any], case_id: int) -> Response:
 @resource.response(200, FILE, content_type=MIMETYPES[Format.XLSX])
 @fails(*FAILURES)
 def xlsx(wanted: dict[str, Any], case_id: int) -> Response:
-    """Get the cells of a case as a workbook."""
+    """Get the cells of a case as a workbook.
+
+    The same rows as `cells.csv`, and a sheet that says what they are of.
+    """
     return _given(case_id, Format.XLSX, wanted)
 
 

@@ -48,7 +48,10 @@ class SignatureDocument(Document):
 @resource.response(200, page_schema(SignatureDocument))
 @fails(CaseUnknownError, BlindError)
 def index(wanted: dict[str, Any], case_id: int) -> Any:
-    """List what was signed of a case, the oldest first."""
+    """List what was signed of a case, the oldest first.
+
+    A version after the first is an amendment. Signing itself is done by people at the page.
+    """
     (after,) = wanted["cursor"] or (0,)
     _case, every = get_versions(get_wiring().database, case_id)
     look("signatures.seen", f"case {case_id}", polled=True)

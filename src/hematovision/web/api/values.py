@@ -70,6 +70,11 @@ def flag(about: str, **options: Any) -> Flag:
     return Flag(metadata=_metadata(about, options), **_required(options))
 
 
+def location(about: str) -> dict[str, Any]:
+    """Give the header that says where something is."""
+    return {"Location": {"description": about, "schema": {"type": "string"}}}
+
+
 def _whole(about: str, low: int, high: int, options: dict[str, Any]) -> Whole:
     rule, metadata = validate.Range(low, high), _metadata(about, options)
     return Whole(strict=True, validate=rule, metadata=metadata, **_required(options))
