@@ -221,7 +221,10 @@ class CellStore:
             select(CellRow.photo_id, CellRow.cell_type, CellRow.label).where(*mine)
         ).first()
         changed = self._session.execute(
-            update(CellRow).where(*mine).values(label=label, version=seen + 1).returning(CellRow.id)
+            update(CellRow)
+            .where(*mine)
+            .values(label=label, version=CellRow.version + 1)
+            .returning(CellRow.id)
         )
         if changed.first() is None or before is None:
             return False
