@@ -1,7 +1,7 @@
 """The tables; `migrations` follow this file."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import (
     JSON,
@@ -21,6 +21,8 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.sql.operators import OperatorType
+from sqlalchemy.types import TypeEngine
 
 NAME_LENGTH = 64
 LARGEST_KEY = 2**63 - 1
@@ -71,9 +73,24 @@ class Milliseconds(TypeDecorator[datetime]):
         return None if value is None else EPOCH + timedelta(milliseconds=value)
 
 
+class Number(TypeDecorator[int]):
+    """A whole number of four bytes, which may be compared with larger ones: no row has those.
+
+    PostgreSQL would refuse the whole query, and numbers of addresses and forms come from outside.
+    """
+
+    impl = Integer
+    cache_ok = True
+
+    def coerce_compared_value(self, op: OperatorType | None, value: Any) -> TypeEngine[Any]:
+        """Say as what a value comes that is compared with it."""
+        return BigInteger()
+
+
 class Base(DeclarativeBase):
     """What all tables share: names for every constraint, so that migrations can speak of them."""
 
+    type_annotation_map: ClassVar[dict[Any, Any]] = {int: Number}
     metadata = MetaData(
         naming_convention={
             "ix": "ix_%(table_name)s_%(column_0_N_name)s",

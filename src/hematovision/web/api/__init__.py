@@ -30,10 +30,33 @@ Views here see neither cookies nor sessions; who asks is `get_user()`, and failu
 
 from flask import Flask
 
-from hematovision.web.api import document, health, jobs, model, readings
+from hematovision.web.api import (
+    cases,
+    cells,
+    differential,
+    document,
+    health,
+    jobs,
+    model,
+    photos,
+    readings,
+    reports,
+    signatures,
+)
 from hematovision.web.api.resources import Api
 
-RESOURCES = (readings.resource, jobs.resource, model.resource, health.resource)
+RESOURCES = (
+    readings.resource,
+    jobs.resource,
+    cases.resource,
+    photos.resource,
+    cells.resource,
+    differential.resource,
+    signatures.resource,
+    reports.resource,
+    model.resource,
+    health.resource,
+)
 """In the order of the document."""
 
 

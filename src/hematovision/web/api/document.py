@@ -15,7 +15,7 @@ IN_ADDRESSES = {
     "job_id": "The number of a job.",
     "case_id": "The number that a case has here; its accession number is another.",
     "number": "The number of a photo within its case.",
-    "cell": "The number of a cell within its case.",
+    "cell_id": "The id of a cell; its number within its case is another.",
     "webhook_id": "The number of a webhook.",
 }
 """What the numbers in addresses are."""

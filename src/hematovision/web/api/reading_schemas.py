@@ -200,7 +200,14 @@ class LineDocument(Document):
         required=True, metadata=said("How the photo came: `page`, `api` or `terminal`.")
     )
     model_version = fields.String(required=True, metadata=said("Of the model that read."))
-    total = fields.Integer(required=True, metadata=said("How many cells were found."))
+    total = fields.Integer(
+        required=True,
+        allow_none=True,
+        metadata=said(
+            "How many cells there are; null where you read the case a second time and must not "
+            "know of how many people said that there is none."
+        ),
+    )
     counts = fields.Dict(
         keys=fields.String(),
         values=fields.Integer(),

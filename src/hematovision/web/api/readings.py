@@ -176,7 +176,7 @@ def _line(line: Line, *, is_blind: bool) -> dict[str, Any]:
         "sender": line.sender,
         "door": line.door,
         "model_version": line.model_version,
-        "total": line.cells,
+        "total": None if is_blind else line.cells,
         "counts": None if is_blind else line.counts,
     }
 

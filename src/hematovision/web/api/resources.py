@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from copy import deepcopy
 from http import HTTPStatus
+from json import JSONDecodeError
 from typing import Any, NoReturn, TypeVar
 
 import flask_smorest
@@ -50,7 +51,13 @@ class Parser(FlaskParser):
     def _raw_load_json(self, req: Request) -> Any:
         if not is_json_request(req):
             raise DocumentMissingError("The request carries no JSON document.")
-        return super()._raw_load_json(req)
+        try:
+            return super()._raw_load_json(req)
+        except JSONDecodeError:
+            raise
+        except (RecursionError, ValueError) as error:
+            # Nested without end, or a number of thousands of digits.
+            raise DocumentUnreadableError("What was sent is not JSON.") from error
 
     def _handle_invalid_json_error(self, error: Exception, *_args: Any, **_kwargs: Any) -> NoReturn:
         raise DocumentUnreadableError("What was sent is not JSON.") from error
