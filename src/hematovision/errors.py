@@ -193,10 +193,41 @@ class NotSignedInError(HematoVisionError):
     advice = "Sign in. A program sends “Authorization: Bearer” with a token of its owner's account."
 
 
+class TokenUnknownError(NotSignedInError):
+    """A program shows a token that was never made, was taken away, or has ended."""
+
+    advice = "Make another on its owner's account page."
+
+
 class NotAllowedError(HematoVisionError):
     """Whoever is signed in may not do this."""
 
     advice = "Ask an administrator for another role, or have somebody who may do it."
+
+
+class ScopeMissingError(NotAllowedError):
+    """The owner of a token may do this, but the token was not given the right.
+
+    Attributes:
+        scope: The right, by the name that programs know.
+    """
+
+    advice = "Make a token that carries it, on its owner's account page."
+
+    scope: str = ""
+
+    @classmethod
+    def of(cls, scope: str) -> Self:
+        """Say which right is missing."""
+        error = cls("The token does not carry “%(scope)s”.", scope=scope)
+        error.scope = scope
+        return error
+
+
+class ScopeInvalidError(HematoVisionError):
+    """A token is to carry nothing, or what it cannot carry."""
+
+    advice = "Choose among what its owner may do; to sign, to erase and to manage users is not."
 
 
 class SignInFailedError(HematoVisionError):

@@ -40,6 +40,7 @@ from hematovision.storage.sealed import SealedStore
 from hematovision.storage.search import SearchStore
 from hematovision.storage.seconds import SecondStore
 from hematovision.storage.signatures import SignatureStore
+from hematovision.storage.tokens import TokenStore
 from hematovision.storage.users import UserStore
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -66,6 +67,7 @@ class Records:
         session: The transaction.
         custody: What guards the record of who did what.
         users: People, and who is signed in.
+        tokens: What their programs show.
         cases: Films that somebody reads.
         photos: Theirs: what waits, what is read.
         cells: Theirs, and what models and people say of them.
@@ -91,6 +93,7 @@ class Records:
     session: Session
     custody: Custody
     users: UserStore = field(init=False)
+    tokens: TokenStore = field(init=False)
     cases: CaseStore = field(init=False)
     photos: PhotoStore = field(init=False)
     cells: CellStore = field(init=False)
@@ -115,6 +118,7 @@ class Records:
     def __post_init__(self) -> None:
         """Open the stores in the transaction."""
         self.users = UserStore(self.session)
+        self.tokens = TokenStore(self.session)
         self.cases = CaseStore(self.session)
         self.photos = PhotoStore(self.session)
         self.cells = CellStore(self.session)

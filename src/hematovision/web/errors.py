@@ -67,11 +67,14 @@ from hematovision.errors import (
     RangeInvalidError,
     ReasonMissingError,
     RotationBusyError,
+    ScopeInvalidError,
+    ScopeMissingError,
     SecondFactorThereError,
     SecondReadingError,
     SignatureBrokenError,
     SignInFailedError,
     TargetNotEmptyError,
+    TokenUnknownError,
     TooManyEntriesError,
     TooManyImagesError,
     TooManySignInsError,
@@ -112,7 +115,10 @@ STATUS_OF: dict[type[HematoVisionError], HTTPStatus] = {
     ModelMissingError: HTTPStatus.SERVICE_UNAVAILABLE,
     ModelDamagedError: HTTPStatus.SERVICE_UNAVAILABLE,
     NotSignedInError: HTTPStatus.UNAUTHORIZED,
+    TokenUnknownError: HTTPStatus.UNAUTHORIZED,
     NotAllowedError: HTTPStatus.FORBIDDEN,
+    ScopeMissingError: HTTPStatus.FORBIDDEN,
+    ScopeInvalidError: HTTPStatus.UNPROCESSABLE_ENTITY,
     SignInFailedError: HTTPStatus.UNPROCESSABLE_ENTITY,
     TooManySignInsError: HTTPStatus.TOO_MANY_REQUESTS,
     LinkSpentError: HTTPStatus.GONE,
@@ -162,6 +168,8 @@ STATUS_OF: dict[type[HematoVisionError], HTTPStatus] = {
     NothingConfirmedError: HTTPStatus.CONFLICT,
     FolderTakenError: HTTPStatus.CONFLICT,
 }
+
+CHALLENGE = 'Bearer realm="HematoVision"'
 
 
 class UntrustedHostError(BadRequest):
@@ -253,10 +261,22 @@ def _answer_named(error: HematoVisionError) -> Response:
     if isinstance(error, NotAllowedError):
         refuse(error.code())
     answer = _answer(problem_of(error))
-    if isinstance(error, NotSignedInError):
-        # RFC 9110 asks for it, and it tells a program what to send; browsers do nothing with it.
-        answer.headers["WWW-Authenticate"] = 'Bearer realm="HematoVision"'
+    if challenge := _challenge_of(error):
+        answer.headers["WWW-Authenticate"] = challenge
     return answer
+
+
+def _challenge_of(error: HematoVisionError) -> str | None:
+    """Tell a program what to send, as RFC 9110 and RFC 6750 ask; browsers do nothing with it."""
+    if isinstance(error, TokenUnknownError):
+        return f'{CHALLENGE}, error="invalid_token"'
+    if isinstance(error, NotSignedInError):
+        return CHALLENGE
+    if isinstance(error, ScopeMissingError):
+        return f'{CHALLENGE}, error="insufficient_scope", scope="{error.scope}"'
+    if isinstance(error, NotAllowedError) and "Authorization" in request.headers:
+        return f'{CHALLENGE}, error="insufficient_scope"'
+    return None
 
 
 def _too_large() -> Problem:
