@@ -15,7 +15,7 @@ from hematovision.services.tokens import add_token
 from hematovision.storage.database import Database
 from hematovision.web.access import SIGN_IN, public
 
-from .conftest import JSON, Sender, signed_in
+from .conftest import JSON, Sender, bearer, signed_in
 
 VIEWER, TECHNOLOGIST, PATHOLOGIST, ADMINISTRATOR = Role
 EVERYBODY = {None, *Role}
@@ -26,6 +26,9 @@ SIGNERS = {PATHOLOGIST, ADMINISTRATOR}
 MAY = {
     "static": EVERYBODY,
     "health.show": EVERYBODY,
+    "api.openapi": SIGNED_IN,
+    "api_health.show": EVERYBODY,
+    "api_model.show": SIGNED_IN,
     "language.choose": EVERYBODY,
     "sign_in.form": EVERYBODY,
     "sign_in.enter": EVERYBODY,
@@ -142,6 +145,17 @@ def urls(app: Flask) -> Iterator[tuple[str, str, str]]:
             yield rule.endpoint, method, adapter.build(rule.endpoint, values, method=method)
 
 
+def who(
+    app: Flask, database: Database, role: Role | None, url: str
+) -> tuple[FlaskClient, dict[str, str]]:
+    """Give somebody of a role: with a token where programs are, at a browser elsewhere."""
+    if role is None:
+        return app.test_client(), JSON
+    if url.startswith("/api/v1/"):
+        return app.test_client(), bearer(database, role)
+    return signed_in(app, database, role), JSON
+
+
 @pytest.mark.parametrize("role", [None, *Role])
 def test_every_url_opens_to_those_listed_here(
     app: Flask, database: Database, role: Role | None
@@ -149,8 +163,8 @@ def test_every_url_opens_to_those_listed_here(
     refused = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
     seen = set()
     for endpoint, method, url in urls(app):
-        client = signed_in(app, database, role) if role else app.test_client()
-        answer = client.open(url, method=method, headers=JSON)
+        client, headers = who(app, database, role, url)
+        answer = client.open(url, method=method, headers=headers)
         assert (answer.status_code not in refused) == (role in MAY[endpoint]), url
         seen.add(endpoint)
     assert seen == set(MAY)
@@ -271,6 +285,13 @@ def test_person_who_is_refused_is_not_asked_for_a_token(app: Flask, database: Da
     answer = signed_in(app, database, TECHNOLOGIST).get("/audit", headers=JSON)
     assert answer.status_code == HTTPStatus.FORBIDDEN
     assert "WWW-Authenticate" not in answer.headers
+
+
+def test_cookie_opens_no_address_of_programs(client: FlaskClient) -> None:
+    assert client.get("/history").status_code == HTTPStatus.OK
+    answer = client.get("/api/v1/model")
+    assert answer.status_code == HTTPStatus.UNAUTHORIZED
+    assert answer.mimetype == "application/problem+json"
 
 
 def test_token_ends_with_its_owner(visitor: FlaskClient, database: Database, jpeg: bytes) -> None:

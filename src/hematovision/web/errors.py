@@ -24,6 +24,8 @@ from hematovision.errors import (
     CheckInvalidError,
     ChecksOpenError,
     CountInvalidError,
+    DocumentMissingError,
+    DocumentUnreadableError,
     EmptyFileError,
     EntryDamagedError,
     EntryEncryptedError,
@@ -34,6 +36,8 @@ from hematovision.errors import (
     EntrySquashedError,
     EntryUnsupportedError,
     EventUnknownError,
+    FieldError,
+    FieldsInvalidError,
     FileTooLargeError,
     FolderTakenError,
     HematoVisionError,
@@ -59,6 +63,7 @@ from hematovision.errors import (
     NothingConfirmedError,
     NotSignedError,
     NotSignedInError,
+    OutdatedError,
     PasswordMissingError,
     PasswordTooWeakError,
     PhotoFiledError,
@@ -78,6 +83,7 @@ from hematovision.errors import (
     TooManyEntriesError,
     TooManyImagesError,
     TooManySignInsError,
+    UnconditionalError,
     UnreadableImageError,
     UnsupportedFormatError,
     UserNameInvalidError,
@@ -167,6 +173,11 @@ STATUS_OF: dict[type[HematoVisionError], HTTPStatus] = {
     NoModelBeforeError: HTTPStatus.CONFLICT,
     NothingConfirmedError: HTTPStatus.CONFLICT,
     FolderTakenError: HTTPStatus.CONFLICT,
+    FieldsInvalidError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    DocumentUnreadableError: HTTPStatus.BAD_REQUEST,
+    DocumentMissingError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    OutdatedError: HTTPStatus.PRECONDITION_FAILED,
+    UnconditionalError: HTTPStatus.PRECONDITION_REQUIRED,
 }
 
 CHALLENGE = 'Bearer realm="HematoVision"'
@@ -189,22 +200,28 @@ class Problem:
         code: The failure's name for programs.
         detail: What is wrong.
         advice: What to do.
+        errors: What is wrong with which field, where single fields are.
     """
 
     status: int
     code: str
     detail: str
     advice: str
+    errors: tuple[FieldError, ...] = ()
 
     def as_document(self) -> dict[str, object]:
-        """Give the members of `application/problem+json`."""
+        """Give the members of `application/problem+json`; `errors` only where there are any."""
         title = HTTPStatus(self.status).phrase
-        return {"type": "about:blank", "title": title, **asdict(self)}
+        document = {"type": "about:blank", "title": title, **asdict(self)}
+        errors = document.pop("errors")
+        return document | ({"errors": errors} if errors else {})
 
 
 def problem_of(error: HematoVisionError) -> Problem:
     """Put a named failure into words and a status."""
-    return Problem(STATUS_OF[type(error)], error.code(), message_of(error), advice_of(error))
+    errors = error.errors if isinstance(error, FieldsInvalidError) else ()
+    status, code = STATUS_OF[type(error)], error.code()
+    return Problem(status, code, message_of(error), advice_of(error), errors)
 
 
 _START_AGAIN = lazy_gettext("Go back to the first page and try again.")
