@@ -280,6 +280,30 @@ class ScopeMissingError(NotAllowedError):
         return error
 
 
+class IdempotencyKeyInvalidError(HematoVisionError):
+    """The key of a request is none."""
+
+    advice = "Send 1 to 255 printable ASCII characters, best a random UUID, or no key."
+
+
+class IdempotencyKeyReusedError(HematoVisionError):
+    """Something else was asked under the key of a request."""
+
+    advice = "Take a new key for every new request, and the same only to send it again."
+
+
+class IdempotencyKeyBusyError(HematoVisionError):
+    """A request with the same key is being answered.
+
+    Attributes:
+        seconds: After so long it may have been.
+    """
+
+    advice = "Wait as long as “Retry-After” says, then send it again with the same key."
+
+    seconds: int = 2
+
+
 class ScopeInvalidError(HematoVisionError):
     """A token is to carry nothing, or what it cannot carry."""
 

@@ -18,6 +18,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from hematovision.storage.aging import AgingStore
+from hematovision.storage.answers import AnswerStore
 from hematovision.storage.audit import AuditStore
 from hematovision.storage.belongings import BelongingsStore
 from hematovision.storage.cases import CaseStore
@@ -68,6 +69,7 @@ class Records:
         custody: What guards the record of who did what.
         users: People, and who is signed in.
         tokens: What their programs show.
+        answers: What programs were answered, for requests that come again.
         cases: Films that somebody reads.
         photos: Theirs: what waits, what is read.
         cells: Theirs, and what models and people say of them.
@@ -94,6 +96,7 @@ class Records:
     custody: Custody
     users: UserStore = field(init=False)
     tokens: TokenStore = field(init=False)
+    answers: AnswerStore = field(init=False)
     cases: CaseStore = field(init=False)
     photos: PhotoStore = field(init=False)
     cells: CellStore = field(init=False)
@@ -119,6 +122,7 @@ class Records:
         """Open the stores in the transaction."""
         self.users = UserStore(self.session)
         self.tokens = TokenStore(self.session)
+        self.answers = AnswerStore(self.session)
         self.cases = CaseStore(self.session)
         self.photos = PhotoStore(self.session)
         self.cells = CellStore(self.session)

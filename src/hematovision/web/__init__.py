@@ -21,6 +21,7 @@ from hematovision.web import (
     gallery,
     health,
     history,
+    idempotency,
     keys,
     laboratory,
     laboratory_ranges,
@@ -73,6 +74,7 @@ def create_app(
     security.init_app(app, settings)
     access.init_app(app)
     security.guard_forms(app)
+    idempotency.init_app(app)
     language.init_app(app)
     numbers.init_app(app)
     vocabulary.init_app(app)

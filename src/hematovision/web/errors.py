@@ -41,6 +41,9 @@ from hematovision.errors import (
     FileTooLargeError,
     FolderTakenError,
     HematoVisionError,
+    IdempotencyKeyBusyError,
+    IdempotencyKeyInvalidError,
+    IdempotencyKeyReusedError,
     ImageTooLargeError,
     ImageTooSmallError,
     KeyOutdatedError,
@@ -178,6 +181,9 @@ STATUS_OF: dict[type[HematoVisionError], HTTPStatus] = {
     DocumentMissingError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     OutdatedError: HTTPStatus.PRECONDITION_FAILED,
     UnconditionalError: HTTPStatus.PRECONDITION_REQUIRED,
+    IdempotencyKeyInvalidError: HTTPStatus.BAD_REQUEST,
+    IdempotencyKeyReusedError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    IdempotencyKeyBusyError: HTTPStatus.CONFLICT,
 }
 
 CHALLENGE = 'Bearer realm="HematoVision"'
@@ -280,6 +286,8 @@ def _answer_named(error: HematoVisionError) -> Response:
     answer = _answer(problem_of(error))
     if challenge := _challenge_of(error):
         answer.headers["WWW-Authenticate"] = challenge
+    if seconds := getattr(error, "seconds", 0):
+        answer.headers["Retry-After"] = str(seconds)
     return answer
 
 

@@ -16,8 +16,13 @@ from hematovision.errors import (
     FieldError,
     FieldsInvalidError,
     HematoVisionError,
+    IdempotencyKeyBusyError,
+    IdempotencyKeyInvalidError,
+    IdempotencyKeyReusedError,
     NotAllowedError,
     NotSignedInError,
+    ScopeMissingError,
+    TokenUnknownError,
 )
 from hematovision.web.api.schemas import Problem
 from hematovision.web.errors import STATUS_OF
@@ -27,6 +32,17 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 PREFIX = "/api/v1"
 PROBLEM = "application/problem+json"
+IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "Makes it safe to send the request again: the work is done once within 24 hours.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
+IDEMPOTENCY_FAILURES = [
+    IdempotencyKeyInvalidError,
+    IdempotencyKeyBusyError,
+    IdempotencyKeyReusedError,
+]
 NUMBER = {"type": "integer", "minimum": 1}
 DESCRIPTION = """\
 Finds white blood cells in photos of smears, names them with calibrated probabilities, and keeps \
@@ -163,7 +179,7 @@ def fails(*kinds: type[HematoVisionError]) -> Callable[[View], View]:
 
 
 def _document_access(
-    doc: dict[str, Any], doc_info: dict[str, Any], **_kwargs: Any
+    doc: dict[str, Any], doc_info: dict[str, Any], *, method: str, **_kwargs: Any
 ) -> dict[str, Any]:
     """Say in an operation which scope it needs and how it fails."""
     right, failures = doc_info["right"], list(doc_info["fails"])
@@ -171,7 +187,10 @@ def _document_access(
     doc["security"] = [] if doc_info["is_public"] else [{"token": [str(right)]}]
     if not doc_info["is_public"]:
         doc["x-scope"] = str(right)
-        failures += [NotSignedInError, NotAllowedError]
+        failures += [NotSignedInError, TokenUnknownError, NotAllowedError, ScopeMissingError]
+        if method == "POST":
+            doc["parameters"] = [*doc.get("parameters", []), IDEMPOTENCY_KEY]
+            failures += IDEMPOTENCY_FAILURES
     if "arguments" in doc_info:
         failures.append(FieldsInvalidError)
     if "requestBody" in doc and "application/json" in doc["requestBody"]["content"]:
