@@ -304,6 +304,25 @@ class IdempotencyKeyBusyError(HematoVisionError):
     seconds: int = 2
 
 
+class TooManyRequestsError(HematoVisionError):
+    """Somebody asks more often than the server lets them.
+
+    Attributes:
+        seconds: After so long they may go on.
+    """
+
+    advice = "Wait as long as “Retry-After” says, then go on more slowly."
+
+    seconds: int = 0
+
+    @classmethod
+    def after(cls, seconds: int) -> Self:
+        """Say how long to wait."""
+        error = cls("Too many requests. The next is possible in %(wait)s.", wait=f"{seconds} s")
+        error.seconds = seconds
+        return error
+
+
 class ScopeInvalidError(HematoVisionError):
     """A token is to carry nothing, or what it cannot carry."""
 

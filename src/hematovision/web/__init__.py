@@ -33,6 +33,7 @@ from hematovision.web import (
     numbers,
     pages,
     quality,
+    rates,
     second,
     security,
     sign_in,
@@ -72,6 +73,7 @@ def create_app(
     # Its limit comes before anything reads a form.
     uploads.init_app(app, settings)
     security.init_app(app, settings)
+    rates.init_app(app, settings)
     access.init_app(app)
     security.guard_forms(app)
     idempotency.init_app(app)

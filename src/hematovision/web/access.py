@@ -93,6 +93,12 @@ def forget() -> None:
         session[LANGUAGE] = language
 
 
+def shown_token() -> str | None:
+    """Give what a program shows as its token (RFC 6750), if anything."""
+    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if kind.lower() == "bearer" else None
+
+
 def token_of_browser() -> str:
     """Give the token that the browser shows, or nothing."""
     return str(session.get(SIGN_IN, ""))
@@ -111,20 +117,11 @@ def way_back() -> str:
 
 
 def _find_by_header() -> User | None:
-    token = _shown_token()
+    token = shown_token()
     if token is None:
         return None
-    database, now, address = get_wiring().database, datetime.now(UTC), request.remote_addr or ""
-    user = find_by_token(database, token, now=now, address=address)
-    if user is None:
-        record_refusal(database, "token", "token_unknown", by=Hand(None, "api", now, address))
-    return user
-
-
-def _shown_token() -> str | None:
-    """Give what a program shows as its token (RFC 6750), if anything."""
-    kind, _, token = request.headers.get("Authorization", "").partition(" ")
-    return token.strip() if kind.lower() == "bearer" else None
+    address = request.remote_addr or ""
+    return find_by_token(get_wiring().database, token, now=datetime.now(UTC), address=address)
 
 
 def _find_by_cookie() -> User | None:
@@ -159,7 +156,8 @@ def _ask_who() -> Response:
         TokenUnknownError: If it shows one.
         NotSignedInError: If it shows none.
     """
-    if _shown_token() is not None:
+    if shown_token() is not None:
+        record_refusal(get_wiring().database, "token", TokenUnknownError.code(), by=hand())
         raise TokenUnknownError("The token is unknown, or it has ended.")
     if request.method != "GET" or asks_for_json():
         raise NotSignedInError("Nobody is signed in.")

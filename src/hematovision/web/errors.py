@@ -85,6 +85,7 @@ from hematovision.errors import (
     TokenUnknownError,
     TooManyEntriesError,
     TooManyImagesError,
+    TooManyRequestsError,
     TooManySignInsError,
     UnconditionalError,
     UnreadableImageError,
@@ -181,6 +182,7 @@ STATUS_OF: dict[type[HematoVisionError], HTTPStatus] = {
     DocumentMissingError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     OutdatedError: HTTPStatus.PRECONDITION_FAILED,
     UnconditionalError: HTTPStatus.PRECONDITION_REQUIRED,
+    TooManyRequestsError: HTTPStatus.TOO_MANY_REQUESTS,
     IdempotencyKeyInvalidError: HTTPStatus.BAD_REQUEST,
     IdempotencyKeyReusedError: HTTPStatus.UNPROCESSABLE_ENTITY,
     IdempotencyKeyBusyError: HTTPStatus.CONFLICT,
@@ -275,12 +277,13 @@ _OF_STATUS: dict[int, tuple[str, LazyString, LazyString]] = {
 
 def init_app(app: Flask) -> None:
     """Answer every failure, named or not, in one form."""
-    app.register_error_handler(HematoVisionError, _answer_named)
+    app.register_error_handler(HematoVisionError, answer_named)
     app.register_error_handler(RequestEntityTooLarge, lambda _: _answer(_too_large()))
     app.register_error_handler(HTTPException, _answer_http)
 
 
-def _answer_named(error: HematoVisionError) -> Response:
+def answer_named(error: HematoVisionError) -> Response:
+    """Answer a named failure as a page or a document."""
     if isinstance(error, NotAllowedError):
         refuse(error.code())
     answer = _answer(problem_of(error))

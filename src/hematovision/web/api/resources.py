@@ -35,7 +35,7 @@ PROBLEM = "application/problem+json"
 IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
-    "description": "Makes it safe to send the request again: the work is done once within 24 hours.",
+    "description": "Makes it safe to send the request again: within a day its work is done once.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
 }
 IDEMPOTENCY_FAILURES = [
