@@ -34,6 +34,19 @@ def test_variable_sets_its_setting(variable: str, text: str, value: object) -> N
     assert getattr(settings, variable.lower()) == value
 
 
+@pytest.mark.parametrize("variable", ["RATE_LIMIT", "RATE_LIMIT_VISITORS"])
+@pytest.mark.parametrize("text", ["1 per second", "600 per minute", "999999999 per day", "off"])
+def test_rate_is_a_number_a_time_or_off(variable: str, text: str) -> None:
+    settings = Settings.from_environment({PREFIX + variable: text})
+    assert getattr(settings, variable.lower()) == text
+
+
+@pytest.mark.parametrize("text", ["600", "0 per day", "5 per week", "1 per day;2 per day", "no"])
+def test_rate_that_is_none_is_refused_by_name(text: str) -> None:
+    with pytest.raises(ValueError, match=f"{PREFIX}RATE_LIMIT is .*600 per minute"):
+        Settings.from_environment({PREFIX + "RATE_LIMIT": text})
+
+
 @pytest.mark.parametrize("text", ["-1", "4k", "1.5", " 1", "²", "1_000"])
 @pytest.mark.parametrize("variable", ["PORT", "MAX_FILE_BYTES", "THREADS"])
 def test_bad_number_is_refused_by_name(variable: str, text: str) -> None:

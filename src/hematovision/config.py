@@ -1,6 +1,7 @@
 """Settings: read once from the environment, then passed along."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,6 +27,10 @@ RANGES = {
     "keep_case_days": (0, 36_500),
 }
 """The least and the most that a number may be."""
+
+RATES = {"rate_limit", "rate_limit_visitors"}
+RATE = re.compile(r"[1-9]\d{0,8} per (second|minute|hour|day)")
+RATE_OFF = "off"
 
 SWITCHES = {"keep_pictures"}
 WORDS = {"yes": True, "true": True, "on": True, "1": True} | {
@@ -67,6 +72,8 @@ class Settings:
             empty.
         idle_minutes: Who asks for nothing so long must sign in again.
         session_hours: After so long everybody must sign in again.
+        rate_limit: So often somebody who is signed in, or a program, may ask; `off` for no limit.
+        rate_limit_visitors: So often an address may try to sign in, a link or a token.
         keep_days: Pictures are deleted so many days after they were sent; 0 keeps them.
         keep_case_days: Cases are erased so many days after something was last done in them, and
             readings of no case so many days after they were made; 0 keeps them.
@@ -91,6 +98,8 @@ class Settings:
     queue_url: str = field(default="", repr=False)
     idle_minutes: int = 15
     session_hours: int = 12
+    rate_limit: str = "600 per minute"
+    rate_limit_visitors: str = "60 per minute"
     keep_days: int = 0
     keep_case_days: int = 0
 
@@ -130,9 +139,9 @@ def _parse(name: str, text: str) -> Any:
     if name in {"secret_key", "host", "database_url", "pictures_url", "queue_url"}:
         return text
     if name in SWITCHES:
-        if text.lower() not in WORDS:
-            raise ValueError(f"{PREFIX}{name.upper()} is {text!r}; it must be yes or no.")
-        return WORDS[text.lower()]
+        return _parse_switch(name, text)
+    if name in RATES:
+        return _parse_rate(name, text)
     least, most = RANGES[name]
     # Python refuses to read a number of thousands of digits.
     if not text.isdecimal() or len(text) > len(str(LARGE)) or not least <= int(text) <= most:
@@ -140,3 +149,17 @@ def _parse(name: str, text: str) -> Any:
             f"{PREFIX}{name.upper()} is {text!r}; it must be a whole number from {least} to {most}."
         )
     return int(text)
+
+
+def _parse_switch(name: str, text: str) -> bool:
+    if text.lower() not in WORDS:
+        raise ValueError(f"{PREFIX}{name.upper()} is {text!r}; it must be yes or no.")
+    return WORDS[text.lower()]
+
+
+def _parse_rate(name: str, text: str) -> str:
+    if text != RATE_OFF and not RATE.fullmatch(text):
+        raise ValueError(
+            f"{PREFIX}{name.upper()} is {text!r}; it must be such as “600 per minute”, or “off”."
+        )
+    return text

@@ -249,10 +249,84 @@ class NotSignedInError(HematoVisionError):
     advice = "Sign in. A program sends “Authorization: Bearer” with a token of its owner's account."
 
 
+class TokenUnknownError(NotSignedInError):
+    """A program shows a token that was never made, was taken away, or has ended."""
+
+    advice = "Make another on its owner's account page."
+
+
 class NotAllowedError(HematoVisionError):
     """Whoever is signed in may not do this."""
 
     advice = "Ask an administrator for another role, or have somebody who may do it."
+
+
+class ScopeMissingError(NotAllowedError):
+    """The owner of a token may do this, but the token was not given the right.
+
+    Attributes:
+        scope: The right, by the name that programs know.
+    """
+
+    advice = "Make a token that carries it, on its owner's account page."
+
+    scope: str = ""
+
+    @classmethod
+    def of(cls, scope: str) -> Self:
+        """Say which right is missing."""
+        error = cls("The token does not carry “%(scope)s”.", scope=scope)
+        error.scope = scope
+        return error
+
+
+class IdempotencyKeyInvalidError(HematoVisionError):
+    """The key of a request is none."""
+
+    advice = "Send 1 to 255 printable ASCII characters, best a random UUID, or no key."
+
+
+class IdempotencyKeyReusedError(HematoVisionError):
+    """Something else was asked under the key of a request."""
+
+    advice = "Take a new key for every new request, and the same only to send it again."
+
+
+class IdempotencyKeyBusyError(HematoVisionError):
+    """A request with the same key is being answered.
+
+    Attributes:
+        seconds: After so long it may have been.
+    """
+
+    advice = "Wait as long as “Retry-After” says, then send it again with the same key."
+
+    seconds: int = 2
+
+
+class TooManyRequestsError(HematoVisionError):
+    """Somebody asks more often than the server lets them.
+
+    Attributes:
+        seconds: After so long they may go on.
+    """
+
+    advice = "Wait as long as “Retry-After” says, then go on more slowly."
+
+    seconds: int = 0
+
+    @classmethod
+    def after(cls, seconds: int) -> Self:
+        """Say how long to wait."""
+        error = cls("Too many requests. The next is possible in %(wait)s.", wait=f"{seconds} s")
+        error.seconds = seconds
+        return error
+
+
+class ScopeInvalidError(HematoVisionError):
+    """A token is to carry nothing, or what it cannot carry."""
+
+    advice = "Choose among what its owner may do; to sign, to erase and to manage users is not."
 
 
 class SignInFailedError(HematoVisionError):

@@ -19,6 +19,7 @@ from hematovision.services.choosing import find_choice
 from hematovision.services.crops import Album, prepare_crops
 from hematovision.services.erasing import sweep
 from hematovision.services.hands import Hand
+from hematovision.services.repeats import forget_old
 from hematovision.services.retention import delete_due, find_due
 from hematovision.services.rotation import check_key
 from hematovision.services.shelf import Shelf
@@ -266,6 +267,7 @@ class Worker:
         """Delete what must go, and once a day what was kept for long enough."""
         by = Hand(None, "worker", self.clock())
         sweep(self.desk.database, self.desk.files, by=by)
+        forget_old(self.desk.database, now=by.now)
         if self._kept is None or time.monotonic() - self._kept > KEEP_SECONDS:
             due = find_due(self.desk.database, self.desk.policy, now=by.now)
             delete_due(self.desk.database, self.desk.files, due, self.desk.policy, by=by)

@@ -30,6 +30,7 @@ from hematovision.storage.files import Files
 from hematovision.storage.photos import Sent
 from hematovision.storage.sealing import Seal
 from hematovision.storage.tables import (
+    AnswerRow,
     Base,
     DiscardRow,
     LocatorCheckRow,
@@ -105,6 +106,15 @@ def full_case(database: Database, files: Files) -> Case:
                     reason=NOTE,
                     overrides={"target": NOTE},
                     content={"accession": ACCESSION},
+                ),
+                AnswerRow(
+                    user_id=ines.id,
+                    key_hash=bytes(32),
+                    fingerprint=bytes(32),
+                    claim="",
+                    claimed_at=NOW,
+                    case_id=case.id,
+                    answer=NOTE.encode(),
                 ),
                 ShadowRow(model_sha256="2" * 64, read_at=NOW, cells=[{"note": NOTE}], **read),
                 LocatorCheckRow(

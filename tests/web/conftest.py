@@ -21,8 +21,8 @@ from werkzeug.test import TestResponse
 from hematovision.cells import CellReader, RgbImage
 from hematovision.config import Settings
 from hematovision.people import Role
-from hematovision.services.accounts import add_token
 from hematovision.services.hands import Hand
+from hematovision.services.tokens import add_token
 from hematovision.storage.database import Database
 from hematovision.web import create_app
 from hematovision.web.access import SIGN_IN

@@ -8,9 +8,10 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from hematovision.people import Role
-from hematovision.services.accounts import add_token, add_user, disable_user, get_user
+from hematovision.people import Right, Role
+from hematovision.services.accounts import add_user, disable_user, get_user
 from hematovision.services.hands import Hand
+from hematovision.services.tokens import add_token
 from hematovision.storage.database import Database
 from hematovision.web.access import SIGN_IN, public
 
@@ -142,8 +143,8 @@ MAY = {
     "account.finish_second_factor": SIGNED_IN,
     "account.end_second_factor": SIGNED_IN,
     "account.leave_elsewhere": SIGNED_IN,
-    "account.make_token": READERS,
-    "account.take_token": READERS,
+    "account.make_token": SIGNED_IN,
+    "account.take_token": SIGNED_IN,
     "audit.show": SETTERS,
     "audit.event": SETTERS,
     "users.show": {ADMINISTRATOR},
@@ -152,6 +153,7 @@ MAY = {
     "users.disable": {ADMINISTRATOR},
     "users.enable": {ADMINISTRATOR},
     "users.reset": {ADMINISTRATOR},
+    "users.take_token": {ADMINISTRATOR},
 }
 NOW = datetime.now(UTC)
 BY = Hand(None, "terminal", NOW)
@@ -251,6 +253,63 @@ def test_program_reads_with_a_token(
     assert answer.status_code == status
 
 
+@pytest.mark.parametrize(
+    ("method", "url", "scopes", "code", "challenge"),
+    [
+        pytest.param("GET", "/model", None, "token_unknown", 'error="invalid_token"', id="unknown"),
+        pytest.param(
+            "GET",
+            "/cases",
+            {Right.SEE_MODEL},
+            "scope_missing",
+            'error="insufficient_scope", scope="see_cases"',
+            id="not given",
+        ),
+        pytest.param(
+            "GET",
+            "/audit",
+            {Right.SEE_MODEL},
+            "not_allowed",
+            'error="insufficient_scope"',
+            id="not of the role",
+        ),
+        pytest.param(
+            "POST",
+            "/users",
+            {Right.SEE_MODEL},
+            "not_allowed",
+            'error="insufficient_scope"',
+            id="of people",
+        ),
+    ],
+)
+def test_program_is_told_what_its_token_lacks(
+    visitor: FlaskClient,
+    database: Database,
+    method: str,
+    url: str,
+    scopes: set[Right] | None,
+    code: str,
+    challenge: str,
+) -> None:
+    user = add_user(database, "robot", TECHNOLOGIST, by=BY)
+    token = add_token(database, user, "script", scopes=scopes, by=BY) if scopes else "hv_none"
+    headers = JSON | {"Authorization": f"Bearer {token}"}
+    answer = visitor.open(url, method=method, headers=headers)
+    assert answer.json["code"] == code
+    assert answer.headers["WWW-Authenticate"] == f'Bearer realm="HematoVision", {challenge}'
+    if code == "scope_missing":
+        assert answer.json["detail"] == "The token does not carry “see_cases”."
+    with database.reading() as records:
+        assert records.audit.list()[0].action == "access.refused"
+
+
+def test_person_who_is_refused_is_not_asked_for_a_token(app: Flask, database: Database) -> None:
+    answer = signed_in(app, database, TECHNOLOGIST).get("/audit", headers=JSON)
+    assert answer.status_code == HTTPStatus.FORBIDDEN
+    assert "WWW-Authenticate" not in answer.headers
+
+
 def test_cookie_opens_no_address_of_programs(client: FlaskClient) -> None:
     assert client.get("/history").status_code == HTTPStatus.OK
     answer = client.get("/api/v1/model")
@@ -302,8 +361,8 @@ def test_pages_offer_what_one_may_do(app: Flask, database: Database) -> None:
 
     assert 'href="/users"' in links(ADMINISTRATOR, "/")
     assert 'href="/users"' not in links(PATHOLOGIST, "/")
-    assert "Programs" in links(TECHNOLOGIST, "/account")
-    assert "Programs" not in links(VIEWER, "/account")
+    assert "export" in links(TECHNOLOGIST, "/account")
+    assert "export" not in links(VIEWER, "/account")
     assert 'href="/model"' not in links(None, "/sign-in")
     assert "Sign out" not in links(None, "/sign-in")
 

@@ -21,8 +21,6 @@ from hematovision.storage.inserts import AlreadyThereError
 FIRST_NAME = "administrator"
 FIRST_LINK = timedelta(minutes=15)
 LINK = timedelta(hours=24)
-TOKEN = timedelta(days=365)
-LABEL_LENGTH = 64
 TOKEN_BYTES = 32
 NAME = re.compile(r"[\w.@-]{1,64}")
 
@@ -116,7 +114,13 @@ def enable_user(database: Database, user: User, *, by: Hand) -> None:
 
 
 def set_password(
-    database: Database, user: User, password: str, *, by: Hand, keep: str = ""
+    database: Database,
+    user: User,
+    password: str,
+    *,
+    by: Hand,
+    keep: str = "",
+    end_programs: bool = False,
 ) -> None:
     """Give somebody a new password, and sign them out where they are signed in.
 
@@ -126,6 +130,7 @@ def set_password(
         password: As typed.
         by: Who does it.
         keep: The token of the sign-in that stays.
+        end_programs: Whether the tokens of their programs end as well.
 
     Raises:
         PasswordTooWeakError: If it would be guessed.
@@ -135,7 +140,9 @@ def set_password(
         records.users.set_password_hash(user.id, hashed)
         records.users.remove_sign_ins(user.id, but=keep)
         records.users.forget_failures(user.name)
-        records.audit.add(by.event("user.password_changed", user))
+        ended = records.tokens.remove_all(user.id) if end_programs else 0
+        details = {"tokens_ended": ended} if end_programs else {}
+        records.audit.add(by.event("user.password_changed", user, details))
 
 
 def reset_password(database: Database, user: User, *, by: Hand) -> str:
@@ -210,23 +217,6 @@ def get_linked(database: Database, token: str, *, now: datetime) -> User:
     return user
 
 
-def add_token(database: Database, user: User, label: str, *, by: Hand) -> str:
-    """Make a token for a program of somebody's; give it, for it cannot be told again."""
-    token = secrets.token_urlsafe(TOKEN_BYTES)
-    label = "".join(filter(str.isprintable, " ".join(label.split())))[:LABEL_LENGTH] or "program"
-    with database.transaction() as records:
-        records.users.add_token(token, user.id, label, now=by.now, expires_at=by.now + TOKEN)
-        records.audit.add(by.event("token.added", user, {"label": label}))
-    return token
-
-
-def remove_token(database: Database, user: User, token_id: int, *, by: Hand) -> None:
-    """Take one of somebody's own tokens away; one that is gone stays gone."""
-    with database.transaction() as records:
-        if records.users.remove_token(user.id, token_id):
-            records.audit.add(by.event("token.removed", user, {"token": token_id}))
-
-
 def _first_administrator(records: Records, by: Hand) -> User:
     """Find the administrator who is to be the first, or make one."""
     for user in records.users.list():
@@ -258,4 +248,4 @@ def _keep_an_administrator(records: Records, user: User) -> None:
 def _shut_out(records: Records, user: User) -> None:
     records.users.remove_link(user.id)
     records.users.remove_sign_ins(user.id)
-    records.users.remove_tokens(user.id)
+    records.tokens.remove_all(user.id)

@@ -23,7 +23,8 @@ from hematovision.services.passwords import hash_password, password_fits, renewe
 from hematovision.services.rotation import insist_on_key
 from hematovision.storage.database import Database, Records
 from hematovision.storage.sealing import Seal, SealBrokenError
-from hematovision.storage.users import Attempts, Secrets, SignIn, Token
+from hematovision.storage.tokens import Token
+from hematovision.storage.users import Attempts, Secrets, SignIn
 
 FREE_TRIES = 5
 FIRST_WAIT = timedelta(seconds=30)
@@ -144,13 +145,6 @@ def find_signed_in(database: Database, token: str, *, stay: Stay, now: datetime)
     return found.user
 
 
-def find_by_token(database: Database, token: str, *, now: datetime) -> User | None:
-    """Find whose program shows a token; nobody who is shut out has any."""
-    with database.reading() as records:
-        user = records.users.find_by_token(token, now=now)
-    return None if user is None or user.is_disabled else user
-
-
 def sign_out(database: Database, token: str, user: User, *, by: Hand) -> None:
     """Sign somebody out at one browser."""
     with database.transaction() as records:
@@ -173,7 +167,7 @@ def open_account(
     with database.reading() as records:
         user = records.users.get(user_id)
         places = records.users.list_sign_ins(user_id, now=now)
-        tokens = records.users.list_tokens(user_id, now=now)
+        tokens = records.tokens.list(user_id=user_id, now=now)
     return user, [place for place in places if now - place.seen_at < stay.idle], tokens
 
 
@@ -285,6 +279,7 @@ def _failed(database: Database, name: str, user: User | None, by: Hand) -> SignI
 def _begin(records: Records, user: User, stay: Stay, by: Hand, action: str) -> str:
     token = secrets.token_urlsafe(TOKEN_BYTES)
     records.users.sweep(now=by.now, failures_before=by.now - FAILURES_KEPT)
+    records.tokens.sweep(now=by.now)
     records.users.add_sign_in(token, user.id, now=by.now, expires_at=by.now + stay.longest)
     records.audit.add(replace(by, user_id=user.id).event(action, user))
     return token

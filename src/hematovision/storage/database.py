@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 
 from hematovision.errors import DatabaseAwayError, StorageFullError
 from hematovision.storage.aging import AgingStore
+from hematovision.storage.answers import AnswerStore
 from hematovision.storage.audit import AuditStore
 from hematovision.storage.belongings import BelongingsStore
 from hematovision.storage.cases import CaseStore
@@ -43,6 +44,7 @@ from hematovision.storage.sealed import SealedStore
 from hematovision.storage.search import SearchStore
 from hematovision.storage.seconds import SecondStore
 from hematovision.storage.signatures import SignatureStore
+from hematovision.storage.tokens import TokenStore
 from hematovision.storage.users import UserStore
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -72,6 +74,8 @@ class Records:
         session: The transaction.
         custody: What guards the record of who did what.
         users: People, and who is signed in.
+        tokens: What their programs show.
+        answers: What programs were answered, for requests that come again.
         cases: Films that somebody reads.
         photos: Theirs: what waits, what is read.
         jobs: Photos of no case that were sent to be read later.
@@ -98,6 +102,8 @@ class Records:
     session: Session
     custody: Custody
     users: UserStore = field(init=False)
+    tokens: TokenStore = field(init=False)
+    answers: AnswerStore = field(init=False)
     cases: CaseStore = field(init=False)
     photos: PhotoStore = field(init=False)
     jobs: JobStore = field(init=False)
@@ -123,6 +129,8 @@ class Records:
     def __post_init__(self) -> None:
         """Open the stores in the transaction."""
         self.users = UserStore(self.session)
+        self.tokens = TokenStore(self.session)
+        self.answers = AnswerStore(self.session)
         self.cases = CaseStore(self.session)
         self.photos = PhotoStore(self.session)
         self.jobs = JobStore(self.session)

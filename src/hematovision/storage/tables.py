@@ -151,8 +151,37 @@ class TokenRow(Base):
     token_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
     label: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    scopes: Mapped[list[str]] = mapped_column(JSON)
+    """The rights that it was given; what its owner may not do it may not either."""
     created_at: Mapped[datetime] = mapped_column(Moment)
     expires_at: Mapped[datetime] = mapped_column(Moment, index=True)
+    used_at: Mapped[datetime | None] = mapped_column(Moment)
+    """When it was last shown, to the minute; none while it never was."""
+    used_from: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
+
+
+class AnswerRow(Base):
+    """A request that came with a key of its own, and what it was answered: for when it comes again.
+
+    It says nothing that other tables do not say, so neither copies nor backups hold it.
+    """
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (UniqueConstraint("user_id", "key_hash"),)
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    key_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    """SHA-256: programs make keys of what they send, which may tell of a patient."""
+    fingerprint: Mapped[bytes] = mapped_column(LargeBinary(32))
+    """SHA-256 of what was asked."""
+    claim: Mapped[str] = mapped_column(String(32))
+    """Of the one request that works on it, so that no other answers in its place."""
+    claimed_at: Mapped[datetime] = mapped_column(Moment, index=True)
+    case_id: Mapped[int | None] = mapped_column(ForeignKey("cases.id"), index=True)
+    """The case that the answer tells of, with which it is erased."""
+    answer: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """Sealed; none while somebody works on it."""
 
 
 class AttemptRow(Base):

@@ -21,6 +21,7 @@ from hematovision.web import (
     gallery,
     health,
     history,
+    idempotency,
     keys,
     laboratory,
     laboratory_ranges,
@@ -32,6 +33,7 @@ from hematovision.web import (
     numbers,
     pages,
     quality,
+    rates,
     second,
     security,
     sign_in,
@@ -71,8 +73,10 @@ def create_app(
     # Its limit comes before anything reads a form.
     uploads.init_app(app, settings)
     security.init_app(app, settings)
+    rates.init_app(app, settings)
     access.init_app(app)
     security.guard_forms(app)
+    idempotency.init_app(app)
     language.init_app(app)
     numbers.init_app(app)
     vocabulary.init_app(app)

@@ -11,6 +11,7 @@ from hematovision.vision.explaining import share_inside
 from hematovision.web.access import needs
 from hematovision.web.highlights import highlight
 from hematovision.web.looks import look
+from hematovision.web.rates import often
 from hematovision.web.wiring import get_wiring
 
 blueprint = Blueprint("gallery", __name__, url_prefix="/cases/<int:case_id>")
@@ -33,6 +34,7 @@ def album() -> Album:
 
 @blueprint.get("/cells/<int:cell_id>.jpg")
 @needs(Right.SEE_CASES)
+@often
 def crop(case_id: int, cell_id: int) -> Response:
     """Show one cell; `side` says how many photo pixels, the same for all cells of a page."""
     return as_picture(get_crop(album(), case_id, cell_id, _side()), f"{cell_id}-{_side()}")
@@ -54,6 +56,7 @@ def heat(case_id: int, cell_id: int) -> Response:
 
 @blueprint.get("/photos/<int:photo_id>.jpg")
 @needs(Right.SEE_CASES)
+@often
 def picture(case_id: int, photo_id: int) -> Response:
     """Show a photo, made anew from its pixels; never the file that was sent."""
     size = request.args.get("size", "large")
@@ -68,6 +71,7 @@ def picture(case_id: int, photo_id: int) -> Response:
 
 @references.get("/references/<int:reference_id>.jpg")
 @needs(Right.SEE_CASES)
+@often
 def reference(reference_id: int) -> Response:
     """Give a reference cell of a loaded set."""
     return as_picture(get_reference(album(), reference_id), f"r{reference_id}")

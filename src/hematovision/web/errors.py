@@ -42,6 +42,9 @@ from hematovision.errors import (
     FileTooLargeError,
     FolderTakenError,
     HematoVisionError,
+    IdempotencyKeyBusyError,
+    IdempotencyKeyInvalidError,
+    IdempotencyKeyReusedError,
     ImageTooLargeError,
     ImageTooSmallError,
     JobUnknownError,
@@ -74,14 +77,18 @@ from hematovision.errors import (
     RangeInvalidError,
     ReasonMissingError,
     RotationBusyError,
+    ScopeInvalidError,
+    ScopeMissingError,
     SecondFactorThereError,
     SecondReadingError,
     SignatureBrokenError,
     SignInFailedError,
     StorageFullError,
     TargetNotEmptyError,
+    TokenUnknownError,
     TooManyEntriesError,
     TooManyImagesError,
+    TooManyRequestsError,
     TooManySignInsError,
     UnconditionalError,
     UnreadableImageError,
@@ -122,7 +129,10 @@ STATUS_OF: dict[type[HematoVisionError], HTTPStatus] = {
     ModelMissingError: HTTPStatus.SERVICE_UNAVAILABLE,
     ModelDamagedError: HTTPStatus.SERVICE_UNAVAILABLE,
     NotSignedInError: HTTPStatus.UNAUTHORIZED,
+    TokenUnknownError: HTTPStatus.UNAUTHORIZED,
     NotAllowedError: HTTPStatus.FORBIDDEN,
+    ScopeMissingError: HTTPStatus.FORBIDDEN,
+    ScopeInvalidError: HTTPStatus.UNPROCESSABLE_ENTITY,
     SignInFailedError: HTTPStatus.UNPROCESSABLE_ENTITY,
     TooManySignInsError: HTTPStatus.TOO_MANY_REQUESTS,
     LinkSpentError: HTTPStatus.GONE,
@@ -179,7 +189,13 @@ STATUS_OF: dict[type[HematoVisionError], HTTPStatus] = {
     DocumentMissingError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     OutdatedError: HTTPStatus.PRECONDITION_FAILED,
     UnconditionalError: HTTPStatus.PRECONDITION_REQUIRED,
+    TooManyRequestsError: HTTPStatus.TOO_MANY_REQUESTS,
+    IdempotencyKeyInvalidError: HTTPStatus.BAD_REQUEST,
+    IdempotencyKeyReusedError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    IdempotencyKeyBusyError: HTTPStatus.CONFLICT,
 }
+
+CHALLENGE = 'Bearer realm="HematoVision"'
 
 
 AWAY_SECONDS = 5
@@ -272,13 +288,14 @@ _OF_STATUS: dict[int, tuple[str, LazyString, LazyString]] = {
 
 def init_app(app: Flask) -> None:
     """Answer every failure, named or not, in one form."""
-    app.register_error_handler(HematoVisionError, _answer_named)
+    app.register_error_handler(HematoVisionError, answer_named)
     app.register_error_handler(RequestEntityTooLarge, lambda _: _answer(_too_large()))
     app.register_error_handler(HTTPException, _answer_http)
     app.register_error_handler(OSError, _answer_full)
 
 
-def _answer_named(error: HematoVisionError) -> Response:
+def answer_named(error: HematoVisionError) -> Response:
+    """Answer a named failure as a page or a document."""
     if isinstance(error, NotAllowedError):
         refuse(error.code())
     answer = _answer(problem_of(error))
@@ -295,6 +312,24 @@ def _answer_full(error: OSError) -> Response:
     if error.errno not in NO_ROOM:
         raise error
     return _answer_named(StorageFullError("There is no room left on the server's disk."))
+    if challenge := _challenge_of(error):
+        answer.headers["WWW-Authenticate"] = challenge
+    if seconds := getattr(error, "seconds", 0):
+        answer.headers["Retry-After"] = str(seconds)
+    return answer
+
+
+def _challenge_of(error: HematoVisionError) -> str | None:
+    """Tell a program what to send, as RFC 9110 and RFC 6750 ask; browsers do nothing with it."""
+    if isinstance(error, TokenUnknownError):
+        return f'{CHALLENGE}, error="invalid_token"'
+    if isinstance(error, NotSignedInError):
+        return CHALLENGE
+    if isinstance(error, ScopeMissingError):
+        return f'{CHALLENGE}, error="insufficient_scope", scope="{error.scope}"'
+    if isinstance(error, NotAllowedError) and "Authorization" in request.headers:
+        return f'{CHALLENGE}, error="insufficient_scope"'
+    return None
 
 
 def _too_large() -> Problem:

@@ -29,6 +29,7 @@ from hematovision.web.access import (
 from hematovision.web.errors import STATUS_OF
 from hematovision.web.language import take_up_language
 from hematovision.web.looks import refuse
+from hematovision.web.rates import by_address
 from hematovision.web.wiring import get_wiring
 
 blueprint = Blueprint("sign_in", __name__)
@@ -50,6 +51,7 @@ def form() -> Page:
 
 @blueprint.post("/sign-in")
 @public
+@by_address
 def enter() -> Page:
     """Sign somebody in, or say why not beside the form."""
     wiring = get_wiring()
@@ -80,6 +82,7 @@ def leave() -> Response:
 
 @blueprint.get("/link/<token>")
 @public
+@by_address
 def link(token: str) -> str:
     """Greet whom a link would let in; looking does not use it up."""
     return _greet(token)
@@ -87,6 +90,7 @@ def link(token: str) -> str:
 
 @blueprint.post("/link/<token>")
 @public
+@by_address
 def use_link(token: str) -> Page:
     """Let somebody in once, with the password that they choose."""
     wiring = get_wiring()

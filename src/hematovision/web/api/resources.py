@@ -19,8 +19,13 @@ from hematovision.errors import (
     FieldError,
     FieldsInvalidError,
     HematoVisionError,
+    IdempotencyKeyBusyError,
+    IdempotencyKeyInvalidError,
+    IdempotencyKeyReusedError,
     NotAllowedError,
     NotSignedInError,
+    ScopeMissingError,
+    TokenUnknownError,
 )
 from hematovision.web.api.schemas import Problem
 from hematovision.web.errors import STATUS_OF
@@ -30,6 +35,17 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 PREFIX = "/api/v1"
 PROBLEM = "application/problem+json"
+IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "Makes it safe to send the request again: within a day its work is done once.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
+IDEMPOTENCY_FAILURES = [
+    IdempotencyKeyInvalidError,
+    IdempotencyKeyBusyError,
+    IdempotencyKeyReusedError,
+]
 NUMBER = {"type": "integer", "minimum": 1}
 DESCRIPTION = """\
 Finds white blood cells in photos of smears, names them with calibrated probabilities, and keeps \
@@ -193,17 +209,18 @@ def _marked(name: str, more: tuple[Any, ...]) -> Callable[[View], View]:
 
 
 def _document_access(
-    doc: dict[str, Any], doc_info: dict[str, Any], **_kwargs: Any
+    doc: dict[str, Any], doc_info: dict[str, Any], *, method: str, **_kwargs: Any
 ) -> dict[str, Any]:
     """Say in an operation which scope it needs, what it looks at and how it fails."""
     doc["operationId"] = doc_info["operation_id"]
     doc["security"] = [] if doc_info["is_public"] else [{"token": [str(doc_info["right"])]}]
     if not doc_info["is_public"]:
         doc["x-scope"] = str(doc_info["right"])
-    if doc_info["asks"]:
-        doc["parameters"] = [*doc.get("parameters", ()), *doc_info["asks"]]
+    wanted = [*doc_info["asks"], *([IDEMPOTENCY_KEY] if method == "POST" else [])]
+    if wanted:
+        doc["parameters"] = [*doc.get("parameters", ()), *wanted]
     responses = doc["responses"]
-    failures = _failures(doc, doc_info)
+    failures = _failures(doc, doc_info, method)
     for status in sorted({STATUS_OF[kind] for kind in failures}):
         codes = {kind.code(): _first_line(kind) for kind in failures if STATUS_OF[kind] == status}
         responses[status.value] = _failure(codes)
@@ -212,10 +229,14 @@ def _document_access(
     return doc
 
 
-def _failures(doc: dict[str, Any], doc_info: dict[str, Any]) -> list[type[HematoVisionError]]:
+def _failures(
+    doc: dict[str, Any], doc_info: dict[str, Any], method: str
+) -> list[type[HematoVisionError]]:
     failures = list(doc_info["fails"])
     if not doc_info["is_public"]:
-        failures += [NotSignedInError, NotAllowedError]
+        failures += [NotSignedInError, TokenUnknownError, NotAllowedError, ScopeMissingError]
+    if method == "POST":
+        failures += IDEMPOTENCY_FAILURES
     if "arguments" in doc_info:
         failures.append(FieldsInvalidError)
     if "application/json" in doc.get("requestBody", {}).get("content", {}):
