@@ -41,6 +41,8 @@ class Right(StrEnum):
     """Install models, try them in shadow, promote them and roll back."""
     ERASE = "erase"
     """Erase cases for good."""
+    CONNECT = "connect"
+    """Connect other systems: say which are told what happens here."""
 
 
 RIGHTS_OF: dict[Role, frozenset[Right]] = {
@@ -55,7 +57,8 @@ RIGHTS_OF: dict[Role, frozenset[Right]] = {
             Right.SEE_QUALITY,
         }
     ),
-    Role.PATHOLOGIST: frozenset(Right) - {Right.MANAGE_USERS, Right.MANAGE_MODELS, Right.ERASE},
+    Role.PATHOLOGIST: frozenset(Right)
+    - {Right.MANAGE_USERS, Right.MANAGE_MODELS, Right.ERASE, Right.CONNECT},
     # The first person of a new machine is its administrator, and wants to read a photo.
     Role.ADMINISTRATOR: frozenset(Right),
 }
