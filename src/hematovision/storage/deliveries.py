@@ -137,9 +137,7 @@ class DeliveryStore:
                 DeliveryRow.next_at <= now,
                 WebhookRow.disabled_at.is_(None),
             )
-            .order_by(
-                WebhookRow.tried_at.asc().nulls_first(), DeliveryRow.next_at, DeliveryRow.id
-            )
+            .order_by(WebhookRow.tried_at.asc().nulls_first(), DeliveryRow.next_at, DeliveryRow.id)
             .limit(1)
             .with_for_update(skip_locked=True, of=DeliveryRow)
         )
@@ -157,6 +155,7 @@ class DeliveryStore:
             .where(
                 DeliveryRow.id == taken.id,
                 DeliveryRow.attempts == taken.attempts,
+                DeliveryRow.next_at == taken.next_at,
                 DeliveryRow.state == DeliveryState.WAITING,
             )
             .values(
@@ -179,7 +178,7 @@ class DeliveryStore:
                 DeliveryRow.webhook_id == webhook_id,
                 DeliveryRow.state != DeliveryState.WAITING,
             )
-            .values(state=DeliveryState.WAITING, next_at=now)
+            .values(state=DeliveryState.WAITING, attempts=0, next_at=now)
             .returning(DeliveryRow.id)
         )
         return again.first() is not None
@@ -193,9 +192,7 @@ class DeliveryStore:
         )
         return _delivery(row) if row else None
 
-    def list(
-        self, webhook_id: int, *, limit: int, before: int | None = None
-    ) -> Sequence[Delivery]:
+    def list(self, webhook_id: int, *, limit: int, before: int | None = None) -> Sequence[Delivery]:
         """List what a webhook is told, the newest first.
 
         Args:

@@ -113,9 +113,9 @@ class WebhookStore:
     def secrets_of(self, webhook_id: int) -> SealedSecrets:
         """Give what signs for a webhook that is there."""
         row = self._session.execute(
-            select(
-                WebhookRow.secret, WebhookRow.former_secret, WebhookRow.former_until
-            ).where(WebhookRow.id == webhook_id)
+            select(WebhookRow.secret, WebhookRow.former_secret, WebhookRow.former_until).where(
+                WebhookRow.id == webhook_id
+            )
         ).one()
         return SealedSecrets(*row)
 

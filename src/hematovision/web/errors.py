@@ -24,6 +24,7 @@ from hematovision.errors import (
     CheckInvalidError,
     ChecksOpenError,
     CountInvalidError,
+    DeliveryWaitsError,
     EmptyFileError,
     EntryDamagedError,
     EntryEncryptedError,
@@ -80,6 +81,9 @@ from hematovision.errors import (
     UserNameInvalidError,
     UserNameTakenError,
     UserUnknownError,
+    WebhookInvalidError,
+    WebhookOffError,
+    WebhookUnknownError,
     WrongCodeError,
     WrongPasswordError,
     megabytes,
@@ -161,6 +165,10 @@ STATUS_OF: dict[type[HematoVisionError], HTTPStatus] = {
     NoModelBeforeError: HTTPStatus.CONFLICT,
     NothingConfirmedError: HTTPStatus.CONFLICT,
     FolderTakenError: HTTPStatus.CONFLICT,
+    WebhookInvalidError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    WebhookUnknownError: HTTPStatus.NOT_FOUND,
+    WebhookOffError: HTTPStatus.CONFLICT,
+    DeliveryWaitsError: HTTPStatus.CONFLICT,
 }
 
 
