@@ -1,8 +1,23 @@
 """Every failure that a sender can act on, one class each. Anything else is a bug."""
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import ClassVar, Self
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """What is wrong with one field of a request.
+
+    Attributes:
+        field: Its name; of nested ones all names with dots between, such as `reviews.0.cell`.
+        reason: What is wrong.
+    """
+
+    field: str
+    reason: str
 
 
 class Phrase(str):
@@ -71,6 +86,47 @@ class FileTooLargeError(HematoVisionError):
     def over(cls, max_bytes: int) -> Self:
         """Say it of a file with more than `max_bytes`."""
         return cls("The file is larger than %(size)s MB.", size=megabytes(max_bytes))
+
+
+class FieldsInvalidError(HematoVisionError):
+    """What a program asks for has fields that are missing, unknown or wrong.
+
+    Attributes:
+        errors: What is wrong with which field.
+    """
+
+    advice = "Correct the fields that “errors” names; “/api/docs” says what each may be."
+
+    def __init__(
+        self, template: str, /, errors: Sequence[FieldError] = (), **values: object
+    ) -> None:
+        """Say which fields are wrong."""
+        super().__init__(template, **values)
+        self.errors = tuple(errors)
+
+
+class DocumentUnreadableError(HematoVisionError):
+    """What was sent is not JSON."""
+
+    advice = "Send one JSON document in UTF-8."
+
+
+class DocumentMissingError(HematoVisionError):
+    """A request that asks for a JSON document came with something else."""
+
+    advice = "Send a JSON document with the header “Content-Type: application/json”."
+
+
+class OutdatedError(HematoVisionError):
+    """What is to be changed is not as the program saw it last."""
+
+    advice = "Get it again, and send the change with the ETag that comes with it."
+
+
+class UnconditionalError(HematoVisionError):
+    """A change came without saying of which state it is a change."""
+
+    advice = "Send the ETag of what you saw as “If-Match”."
 
 
 class EmptyFileError(HematoVisionError):

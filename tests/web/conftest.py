@@ -21,6 +21,8 @@ from werkzeug.test import TestResponse
 from hematovision.cells import CellReader, RgbImage
 from hematovision.config import Settings
 from hematovision.people import Role
+from hematovision.services.accounts import add_token
+from hematovision.services.hands import Hand
 from hematovision.storage.database import Database
 from hematovision.web import create_app
 from hematovision.web.access import SIGN_IN
@@ -91,6 +93,15 @@ def signed_in(app: Flask, database: Database, role: Role) -> FlaskClient:
     with client.session_transaction() as session:
         session[SIGN_IN] = token
     return client
+
+
+def bearer(database: Database, role: Role) -> dict[str, str]:
+    """Give the header of a program whose owner has a role, and all that a token may carry."""
+    by = Hand(None, "terminal", datetime.now(UTC))
+    with database.transaction() as records:
+        user = records.users.find(role) or records.users.add(role, role, now=by.now)
+    token = add_token(database, user, "program", by=by)
+    return {"Authorization": f"Bearer {token}"}
 
 
 @pytest.fixture

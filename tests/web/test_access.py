@@ -14,7 +14,7 @@ from hematovision.services.hands import Hand
 from hematovision.storage.database import Database
 from hematovision.web.access import SIGN_IN, public
 
-from .conftest import JSON, Sender, signed_in
+from .conftest import JSON, Sender, bearer, signed_in
 
 VIEWER, TECHNOLOGIST, PATHOLOGIST, ADMINISTRATOR = Role
 EVERYBODY = {None, *Role}
@@ -25,6 +25,9 @@ SIGNERS = {PATHOLOGIST, ADMINISTRATOR}
 MAY = {
     "static": EVERYBODY,
     "health.show": EVERYBODY,
+    "api.openapi": SIGNED_IN,
+    "api_health.show": EVERYBODY,
+    "api_model.show": SIGNED_IN,
     "language.choose": EVERYBODY,
     "sign_in.form": EVERYBODY,
     "sign_in.enter": EVERYBODY,
@@ -140,6 +143,17 @@ def urls(app: Flask) -> Iterator[tuple[str, str, str]]:
             yield rule.endpoint, method, adapter.build(rule.endpoint, values, method=method)
 
 
+def who(
+    app: Flask, database: Database, role: Role | None, url: str
+) -> tuple[FlaskClient, dict[str, str]]:
+    """Give somebody of a role: with a token where programs are, at a browser elsewhere."""
+    if role is None:
+        return app.test_client(), JSON
+    if url.startswith("/api/v1/"):
+        return app.test_client(), bearer(database, role)
+    return signed_in(app, database, role), JSON
+
+
 @pytest.mark.parametrize("role", [None, *Role])
 def test_every_url_opens_to_those_listed_here(
     app: Flask, database: Database, role: Role | None
@@ -147,8 +161,8 @@ def test_every_url_opens_to_those_listed_here(
     refused = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
     seen = set()
     for endpoint, method, url in urls(app):
-        client = signed_in(app, database, role) if role else app.test_client()
-        answer = client.open(url, method=method, headers=JSON)
+        client, headers = who(app, database, role, url)
+        answer = client.open(url, method=method, headers=headers)
         assert (answer.status_code not in refused) == (role in MAY[endpoint]), url
         seen.add(endpoint)
     assert seen == set(MAY)
@@ -212,6 +226,13 @@ def test_program_reads_with_a_token(
     token = add_token(database, user, "script", by=BY)
     answer = Sender(visitor).program((jpeg, "a.jpg"), Authorization=header.format(token))
     assert answer.status_code == status
+
+
+def test_cookie_opens_no_address_of_programs(client: FlaskClient) -> None:
+    assert client.get("/history").status_code == HTTPStatus.OK
+    answer = client.get("/api/v1/model")
+    assert answer.status_code == HTTPStatus.UNAUTHORIZED
+    assert answer.mimetype == "application/problem+json"
 
 
 def test_token_ends_with_its_owner(visitor: FlaskClient, database: Database, jpeg: bytes) -> None:

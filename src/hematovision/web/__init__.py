@@ -9,6 +9,7 @@ from hematovision.storage.database import Database, open_database
 from hematovision.web import (
     access,
     account,
+    api,
     audit,
     cards,
     case_photos,
@@ -99,4 +100,5 @@ def create_app(
     laboratory.init_app(app)
     users.init_app(app)
     audit.init_app(app)
+    api.init_app(app)
     return app

@@ -13,7 +13,7 @@ from hematovision.services.hands import Hand
 from hematovision.services.looking import record_refusal
 from hematovision.services.overviews import has_cases
 from hematovision.services.sign_ins import find_by_token, find_signed_in
-from hematovision.web.uploads import asks_for_json
+from hematovision.web.uploads import asks_for_json, is_for_programs
 from hematovision.web.wiring import get_wiring
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -116,7 +116,8 @@ def _find_by_header() -> User | None:
 
 
 def _find_by_cookie() -> User | None:
-    token = token_of_browser()
+    # A browser sends its cookie for whoever asks it to; programs show what they mean to show.
+    token = "" if is_for_programs() else token_of_browser()
     if not token:
         return None
     wiring = get_wiring()

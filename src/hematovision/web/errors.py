@@ -25,6 +25,8 @@ from hematovision.errors import (
     ChecksOpenError,
     CountInvalidError,
     DeliveryWaitsError,
+    DocumentMissingError,
+    DocumentUnreadableError,
     EmptyFileError,
     EntryDamagedError,
     EntryEncryptedError,
@@ -35,6 +37,8 @@ from hematovision.errors import (
     EntrySquashedError,
     EntryUnsupportedError,
     EventUnknownError,
+    FieldError,
+    FieldsInvalidError,
     FileTooLargeError,
     FolderTakenError,
     HematoVisionError,
@@ -60,6 +64,7 @@ from hematovision.errors import (
     NothingConfirmedError,
     NotSignedError,
     NotSignedInError,
+    OutdatedError,
     PasswordMissingError,
     PasswordTooWeakError,
     PhotoFiledError,
@@ -76,6 +81,7 @@ from hematovision.errors import (
     TooManyEntriesError,
     TooManyImagesError,
     TooManySignInsError,
+    UnconditionalError,
     UnreadableImageError,
     UnsupportedFormatError,
     UserNameInvalidError,
@@ -169,6 +175,11 @@ STATUS_OF: dict[type[HematoVisionError], HTTPStatus] = {
     WebhookUnknownError: HTTPStatus.NOT_FOUND,
     WebhookOffError: HTTPStatus.CONFLICT,
     DeliveryWaitsError: HTTPStatus.CONFLICT,
+    FieldsInvalidError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    DocumentUnreadableError: HTTPStatus.BAD_REQUEST,
+    DocumentMissingError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    OutdatedError: HTTPStatus.PRECONDITION_FAILED,
+    UnconditionalError: HTTPStatus.PRECONDITION_REQUIRED,
 }
 
 
@@ -189,22 +200,28 @@ class Problem:
         code: The failure's name for programs.
         detail: What is wrong.
         advice: What to do.
+        errors: What is wrong with which field, where single fields are.
     """
 
     status: int
     code: str
     detail: str
     advice: str
+    errors: tuple[FieldError, ...] = ()
 
     def as_document(self) -> dict[str, object]:
-        """Give the members of `application/problem+json`."""
+        """Give the members of `application/problem+json`; `errors` only where there are any."""
         title = HTTPStatus(self.status).phrase
-        return {"type": "about:blank", "title": title, **asdict(self)}
+        document = {"type": "about:blank", "title": title, **asdict(self)}
+        errors = document.pop("errors")
+        return document | ({"errors": errors} if errors else {})
 
 
 def problem_of(error: HematoVisionError) -> Problem:
     """Put a named failure into words and a status."""
-    return Problem(STATUS_OF[type(error)], error.code(), message_of(error), advice_of(error))
+    errors = error.errors if isinstance(error, FieldsInvalidError) else ()
+    status, code = STATUS_OF[type(error)], error.code()
+    return Problem(status, code, message_of(error), advice_of(error), errors)
 
 
 _START_AGAIN = lazy_gettext("Go back to the first page and try again.")

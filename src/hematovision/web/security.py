@@ -11,7 +11,7 @@ from hematovision.config import Settings
 from hematovision.storage.private import keep_secret_key
 from hematovision.storage.tables import LARGEST_KEY
 from hematovision.web.errors import CrossSiteError, UntrustedHostError
-from hematovision.web.uploads import asks_for_json
+from hematovision.web.uploads import asks_for_json, is_for_programs
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 CONTENT_SECURITY_POLICY = "; ".join(
@@ -112,7 +112,7 @@ def _check_host(trusted: tuple[str, ...]) -> None:
 
 
 def _check_sender() -> None:
-    if request.endpoint is None or request.method in SAFE_METHODS:
+    if request.endpoint is None or request.method in SAFE_METHODS or is_for_programs():
         return
     if not asks_for_json():
         csrf.protect()

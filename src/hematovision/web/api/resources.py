@@ -1,0 +1,200 @@
+"""What flask-smorest does for us, done our way: a view's decorators are its document."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, NoReturn, TypeVar
+
+import flask_smorest
+import marshmallow as ma
+from flask import Flask, Request
+from webargs.flaskparser import FlaskParser, is_json_request
+
+from hematovision import __version__
+from hematovision.errors import (
+    DocumentMissingError,
+    DocumentUnreadableError,
+    FieldError,
+    FieldsInvalidError,
+    HematoVisionError,
+    NotAllowedError,
+    NotSignedInError,
+)
+from hematovision.web.api.schemas import Problem
+from hematovision.web.errors import STATUS_OF
+from hematovision.web.security import KeyConverter
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+PREFIX = "/api/v1"
+PROBLEM = "application/problem+json"
+NUMBER = {"type": "integer", "minimum": 1}
+DESCRIPTION = """\
+Finds white blood cells in photos of smears, names them with calibrated probabilities, and keeps \
+what was said on record.
+
+**For research use only.** Nothing that it says is a diagnosis, and nothing of it is cleared or \
+approved as a medical device.
+
+A program shows a token: `Authorization: Bearer TOKEN`. Tokens are made on the account page, carry \
+scopes, and may do what their owner may do and their scopes allow. Cookies count for nothing here.
+
+Every failure is a problem (RFC 9457) whose `code` is for programs, whose `detail` says what is \
+wrong, and whose `advice` says what to do."""
+
+
+class Parser(FlaskParser):
+    """Reads what a request says of itself; what it does not know, it refuses."""
+
+    def _raw_load_json(self, req: Request) -> Any:
+        if not is_json_request(req):
+            raise DocumentMissingError("The request carries no JSON document.")
+        return super()._raw_load_json(req)
+
+    def _handle_invalid_json_error(self, error: Exception, *_args: Any, **_kwargs: Any) -> NoReturn:
+        raise DocumentUnreadableError("What was sent is not JSON.") from error
+
+    def handle_error(self, error: ma.ValidationError, *_args: Any, **_kwargs: Any) -> NoReturn:
+        """Name the fields and what is wrong with each."""
+        errors = tuple(
+            FieldError(".".join(path), reason)
+            for by_field in error.messages_dict.values()
+            for path, reason in _flat(by_field)
+        )
+        raise FieldsInvalidError("The request has fields that are wrong.", errors) from error
+
+
+class Resource(flask_smorest.Blueprint):
+    """Views under `/api/v1` that are one chapter of the document."""
+
+    ARGUMENTS_PARSER = Parser(unknown=ma.RAISE)
+
+    def __init__(self, name: str, title: str, about: str) -> None:
+        """Name the chapter; endpoints are called `api_` and its name."""
+        super().__init__(f"api_{name}", __name__, url_prefix=PREFIX, description=about)
+        self.title = title
+        self._prepare_doc_cbks.append(_document_access)
+
+    def takes_files(self, about: str, *, fields: dict[str, Any] | None = None) -> Any:
+        """Say that a view takes the files of a multipart form, whatever their fields are called."""
+        image = {"type": "array", "items": {"type": "string", "format": "binary"}, "minItems": 1}
+        schema = {
+            "type": "object",
+            "required": ["image"],
+            "properties": {"image": image | {"description": about}, **(fields or {})},
+        }
+        body = {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
+        return self.doc(requestBody=body)
+
+    def _store_endpoint_docs(
+        self, endpoint: str, obj: Any, parameters: Any, tags: Any, **options: Any
+    ) -> None:
+        super()._store_endpoint_docs(endpoint, obj, parameters, tags or [self.title], **options)
+        for method in set(self._docs[endpoint]) - {"parameters"}:
+            self._docs[endpoint][method] |= {
+                "right": getattr(obj, "right", None),
+                "is_public": getattr(obj, "is_public", False),
+                "fails": getattr(obj, "fails", ()),
+                "operation_id": f"{self.name.removeprefix('api_')}_{endpoint}",
+            }
+
+
+class Api(flask_smorest.Api):
+    """Gathers the document; pages and failures are ours."""
+
+    ERROR_SCHEMA = Problem
+
+    def __init__(self, app: Flask) -> None:
+        """Begin a document without a path."""
+        super().__init__(
+            app,
+            spec_kwargs={
+                "title": "HematoVision",
+                "version": __version__,
+                "openapi_version": "3.1.0",
+                "info": {
+                    "description": DESCRIPTION,
+                    "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+                },
+                "servers": [{"url": "/", "description": "This server."}],
+            },
+        )
+        self.register_converter(KeyConverter, lambda _converter: NUMBER)
+        scheme = {"type": "http", "scheme": "bearer", "description": "A token of an account."}
+        self.spec.components.security_scheme("token", scheme)
+
+    def register_blueprint(self, blp: Resource, **_options: Any) -> None:
+        """Register a resource and its chapter."""
+        self._app.extensions["flask-smorest"]["blp_name_to_api"][blp.name] = self
+        self._app.register_blueprint(blp)
+        blp.register_views_in_doc(self, self._app, self.spec, name=blp.name, parameters=None)
+        self.spec.tag({"name": blp.title, "description": blp.description})
+
+    def _register_doc_blueprint(self) -> None:
+        """Leave out pages that fetch scripts from elsewhere."""
+
+    def _register_error_handlers(self) -> None:
+        """Leave failures to `web/errors.py`."""
+
+    def _register_etag_headers(self) -> None:
+        """Leave them to `etags.py`."""
+
+    def _register_pagination_header(self) -> None:
+        """Leave pages of lists to `paging.py`."""
+
+    def _register_responses(self) -> None:
+        content = {PROBLEM: {"schema": Problem}}
+        any_failure = {"description": "Any other failure.", "content": content}
+        self.spec.components.response("DEFAULT_ERROR", any_failure, lazy=True)
+        for status in HTTPStatus:
+            failure: dict[str, Any] = {"description": status.phrase}
+            if status >= HTTPStatus.BAD_REQUEST:
+                failure["content"] = content
+            self.spec.components.response(status.name, failure, lazy=True)
+
+
+def fails(*kinds: type[HematoVisionError]) -> Callable[[View], View]:
+    """Say which named failures a view answers with; their status is the one of every door."""
+
+    def mark(view: View) -> View:
+        view.fails = (*kinds, *getattr(view, "fails", ()))  # type: ignore[attr-defined]
+        return view
+
+    return mark
+
+
+def _document_access(
+    doc: dict[str, Any], doc_info: dict[str, Any], **_kwargs: Any
+) -> dict[str, Any]:
+    """Say in an operation which scope it needs and how it fails."""
+    right, failures = doc_info["right"], list(doc_info["fails"])
+    doc["operationId"] = doc_info["operation_id"]
+    doc["security"] = [] if doc_info["is_public"] else [{"token": [str(right)]}]
+    if not doc_info["is_public"]:
+        doc["x-scope"] = str(right)
+        failures += [NotSignedInError, NotAllowedError]
+    if "arguments" in doc_info:
+        failures.append(FieldsInvalidError)
+    if "requestBody" in doc and "application/json" in doc["requestBody"]["content"]:
+        failures += [DocumentUnreadableError, DocumentMissingError]
+    responses = doc.setdefault("responses", {})
+    for status in sorted({STATUS_OF[kind] for kind in failures}):
+        codes = {kind.code(): _first_line(kind) for kind in failures if STATUS_OF[kind] == status}
+        responses[status.value] = _failure(codes)
+    return doc
+
+
+def _failure(codes: dict[str, str]) -> dict[str, Any]:
+    said = [f"`{code}`: {about}" for code, about in sorted(codes.items())]
+    return {"description": "\n\n".join(said), "content": {PROBLEM: {"schema": Problem}}}
+
+
+def _first_line(kind: type[HematoVisionError]) -> str:
+    return (kind.__doc__ or "").split("\n\n")[0].strip()
+
+
+def _flat(messages: Any, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], str]]:
+    """Walk nested messages; give where and what."""
+    if isinstance(messages, dict):
+        inner = [_flat(value, (*path, str(name))) for name, value in messages.items()]
+        return [one for part in inner for one in part]
+    return [(path, str(one)) for one in messages]
