@@ -213,8 +213,8 @@ def list_deliveries(
         return records.deliveries.list(webhook_id, limit=limit, before=before)
 
 
-def send_again(database: Database, webhook_id: int, delivery_id: int, *, by: Hand) -> None:
-    """Tell a webhook something again, as the same event.
+def send_again(database: Database, webhook_id: int, delivery_id: int, *, by: Hand) -> Delivery:
+    """Tell a webhook something again, as the same event, with as many attempts as the first time.
 
     Raises:
         WebhookUnknownError: If there is no such webhook, or it was never told this.
@@ -223,14 +223,17 @@ def send_again(database: Database, webhook_id: int, delivery_id: int, *, by: Han
     """
     with database.transaction() as records:
         _insist_on(_held(records, webhook_id))
-        if records.deliveries.find(webhook_id, delivery_id) is None:
+        done = records.deliveries.send_again(webhook_id, delivery_id, now=by.now)
+        delivery = records.deliveries.find(webhook_id, delivery_id)
+        if delivery is None:
             raise WebhookUnknownError(
                 "This webhook was never told number %(number)s.", number=delivery_id
             )
-        if not records.deliveries.send_again(webhook_id, delivery_id, now=by.now):
+        if not done:
             raise DeliveryWaitsError("This is still being sent.")
         details = {"delivery": delivery_id}
         records.audit.add(by.did("webhook.sent_again", subject_of(webhook_id), details))
+    return delivery
 
 
 def purpose_of(webhook_id: int) -> str:

@@ -185,11 +185,10 @@ class DeliveryStore:
 
     def find(self, webhook_id: int, delivery_id: int) -> Delivery | None:
         """Find something that a webhook is told."""
-        row = self._session.scalar(
-            select(DeliveryRow).where(
-                DeliveryRow.id == delivery_id, DeliveryRow.webhook_id == webhook_id
-            )
+        found = select(DeliveryRow).where(
+            DeliveryRow.id == delivery_id, DeliveryRow.webhook_id == webhook_id
         )
+        row = self._session.scalar(found.execution_options(populate_existing=True))
         return _delivery(row) if row else None
 
     def list(self, webhook_id: int, *, limit: int, before: int | None = None) -> Sequence[Delivery]:

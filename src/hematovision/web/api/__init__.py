@@ -29,10 +29,10 @@ Views here see neither cookies nor sessions; who asks is `get_user()`, and failu
 
 from flask import Flask
 
-from hematovision.web.api import document, health, model
+from hematovision.web.api import document, health, model, webhooks
 from hematovision.web.api.resources import Api
 
-RESOURCES = (health.resource, model.resource)
+RESOURCES = (health.resource, model.resource, webhooks.resource)
 """In the order of the document."""
 
 
