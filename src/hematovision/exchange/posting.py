@@ -82,12 +82,17 @@ class Poster:
             end = time.monotonic() + self.seconds
             line = _dial(addresses, destination.port, end)
             with line, _cut_at(end, line):
-                return self._ask(line, destination, body, headers)
+                return self._ask(line, end, destination, body, headers)
         except (DestinationRefusedError, OSError, http.client.HTTPException) as error:
             raise NotReachedError(type(error).__name__) from error
 
     def _ask(
-        self, line: socket.socket, there: Destination, body: bytes, headers: Mapping[str, str]
+        self,
+        line: socket.socket,
+        end: float,
+        there: Destination,
+        body: bytes,
+        headers: Mapping[str, str],
     ) -> Answer:
         kind: type[http.client.HTTPConnection] = http.client.HTTPConnection
         if there.scheme == "https":
@@ -97,6 +102,9 @@ class Poster:
             connection.sock = line
             connection.request("POST", there.target, body, {**headers, "Connection": "close"})
             answer = connection.getresponse()
+            if time.monotonic() >= end:
+                # Headers that were cut off read like headers that ended.
+                raise TimeoutError
             with suppress(OSError, http.client.HTTPException):
                 answer.read(MOST_READ)
             return Answer(answer.status, answer.headers.get("Retry-After", ""))

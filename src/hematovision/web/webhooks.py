@@ -159,7 +159,7 @@ def _list(failure: HematoVisionError | None = None) -> str:
         "webhooks.html",
         webhooks=list_webhooks(get_wiring().database),
         failure=failure,
-        typed=_wanted(),
+        typed=_wanted() if failure else Wanted("", "", list(Event)),
         events=EVENTS,
         choices=list(Event),
         whys=WHYS,
