@@ -1,5 +1,5 @@
 from collections.abc import Sequence
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 
 import pytest
 
@@ -115,7 +115,7 @@ REFUSED = [
     "https://-lis.example.org/",
     "https://lis%2eexample.org/",
     "https://%6c%6f%63%61%6c%68%6f%73%74/",
-    "https://127。0。0。1/",  # noqa: RUF001 - dots that are none
+    "https://127。0。0。1/",
     "https://①②⑦.⓪.⓪.①/",
     "https://lis.example.org。/",
     "https://läbor.example.org/",
@@ -149,9 +149,7 @@ def test_url_that_could_open_the_network_is_refused(url: str) -> None:
         pytest.param("http://inside.example.org/", ["10.1.0.0/16"], ["10.1.2.3"], id="plain"),
         pytest.param("http://127.0.0.1:8080/", ["127.0.0.0/8"], ["127.0.0.1"], id="loopback"),
         pytest.param("http://[::1]:8080/", ["::1/128"], ["::1"], id="loopback, IPv6"),
-        pytest.param(
-            "https://169.254.1.1/", ["169.254.1.1/32"], ["169.254.1.1"], id="link-local"
-        ),
+        pytest.param("https://169.254.1.1/", ["169.254.1.1/32"], ["169.254.1.1"], id="link-local"),
         pytest.param(
             "https://mapped.example.org/",
             ["::ffff:127.0.0.1/128"],
@@ -163,13 +161,8 @@ def test_url_that_could_open_the_network_is_refused(url: str) -> None:
 def test_url_that_is_public_or_listed_is_found(
     url: str, networks: list[str], found: list[str]
 ) -> None:
-    assert [ip for ip in find(url, *networks)] == [str(_same(one)) for one in found]
-
-
-def _same(text: str) -> object:
-    from ipaddress import ip_address
-
-    return ip_address(text)
+    # How Python writes an address depends on its version.
+    assert find(url, *networks) == [str(ip_address(one)) for one in found]
 
 
 @pytest.mark.parametrize(
