@@ -1,5 +1,6 @@
 import re
 from dataclasses import asdict, fields
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -26,12 +27,24 @@ def test_nothing_set_gives_the_defaults() -> None:
         pytest.param(
             "TRUSTED_HOSTS", " a.example, .b.example,", ("a.example", ".b.example"), id="hosts"
         ),
+        pytest.param(
+            "WEBHOOK_NETWORKS",
+            "10.1.0.0/16, fd12::/16,",
+            (ip_network("10.1.0.0/16"), ip_network("fd12::/16")),
+            id="networks",
+        ),
         pytest.param("PORT", "", 5000, id="empty"),
     ],
 )
 def test_variable_sets_its_setting(variable: str, text: str, value: object) -> None:
     settings = Settings.from_environment({PREFIX + variable: text})
     assert getattr(settings, variable.lower()) == value
+
+
+@pytest.mark.parametrize("text", ["10.1.0.1/16", "10.1", "lis", "10.0.0.0/8;10.1.0.0/16"])
+def test_network_that_is_none_is_refused_by_name(text: str) -> None:
+    with pytest.raises(ValueError, match=f"{PREFIX}WEBHOOK_NETWORKS is '{text}'"):
+        Settings.from_environment({PREFIX + "WEBHOOK_NETWORKS": text})
 
 
 @pytest.mark.parametrize("text", ["-1", "4k", "1.5", " 1", "²", "1_000"])
