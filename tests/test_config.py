@@ -1,5 +1,6 @@
 import re
 from dataclasses import asdict, fields
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,12 @@ def test_nothing_set_gives_the_defaults() -> None:
         pytest.param(
             "TRUSTED_HOSTS", " a.example, .b.example,", ("a.example", ".b.example"), id="hosts"
         ),
+        pytest.param(
+            "WEBHOOK_NETWORKS",
+            "10.1.0.0/16, fd12::/16,",
+            (ip_network("10.1.0.0/16"), ip_network("fd12::/16")),
+            id="networks",
+        ),
         pytest.param("PORT", "", 5000, id="empty"),
     ],
 )
@@ -45,6 +52,12 @@ def test_rate_is_a_number_a_time_or_off(variable: str, text: str) -> None:
 def test_rate_that_is_none_is_refused_by_name(text: str) -> None:
     with pytest.raises(ValueError, match=f"{PREFIX}RATE_LIMIT is .*600 per minute"):
         Settings.from_environment({PREFIX + "RATE_LIMIT": text})
+
+
+@pytest.mark.parametrize("text", ["10.1.0.1/16", "10.1", "lis", "10.0.0.0/8;10.1.0.0/16"])
+def test_network_that_is_none_is_refused_by_name(text: str) -> None:
+    with pytest.raises(ValueError, match=f"{PREFIX}WEBHOOK_NETWORKS is '{text}'"):
+        Settings.from_environment({PREFIX + "WEBHOOK_NETWORKS": text})
 
 
 @pytest.mark.parametrize("text", ["-1", "4k", "1.5", " 1", "²", "1_000"])

@@ -3,7 +3,9 @@
 import os
 import re
 from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,8 @@ RATES = {"rate_limit", "rate_limit_visitors"}
 RATE = re.compile(r"[1-9]\d{0,8} per (second|minute|hour|day)")
 RATE_OFF = "off"
 
+LISTS: dict[str, Callable[[str], Any]] = {"trusted_hosts": str, "webhook_networks": ip_network}
+"""What has commas between its parts, and how each is read."""
 SWITCHES = {"keep_pictures"}
 WORDS = {"yes": True, "true": True, "on": True, "1": True} | {
     "no": False,
@@ -77,6 +81,7 @@ class Settings:
         keep_days: Pictures are deleted so many days after they were sent; 0 keeps them.
         keep_case_days: Cases are erased so many days after something was last done in them, and
             readings of no case so many days after they were made; 0 keeps them.
+        webhook_networks: Of the laboratory, which webhooks may tell though they are not public.
     """
 
     model_folder: Path = PACKAGED_MODEL
@@ -102,6 +107,7 @@ class Settings:
     rate_limit_visitors: str = "60 per minute"
     keep_days: int = 0
     keep_case_days: int = 0
+    webhook_networks: tuple[IPv4Network | IPv6Network, ...] = ()
 
     @property
     def max_request_bytes(self) -> int:
@@ -117,7 +123,7 @@ class Settings:
 
         Raises:
             ValueError: If a number is not a whole number within its range, a switch neither yes nor
-                no, or a folder is of a user whom nobody knows.
+                no, a network none, or a folder is of a user whom nobody knows.
         """
         given = {
             name: environment[PREFIX + name.upper()]
@@ -134,8 +140,8 @@ def _parse(name: str, text: str) -> Any:
             return Path(text).expanduser()
         except RuntimeError as error:
             raise ValueError(f"{PREFIX}{name.upper()} is {text!r}: {error}") from error
-    if name == "trusted_hosts":
-        return tuple(host.strip() for host in text.split(",") if host.strip())
+    if name in LISTS:
+        return _parse_list(name, text)
     if name in {"secret_key", "host", "database_url", "pictures_url", "queue_url"}:
         return text
     if name in SWITCHES:
@@ -163,3 +169,9 @@ def _parse_rate(name: str, text: str) -> str:
             f"{PREFIX}{name.upper()} is {text!r}; it must be such as “600 per minute”, or “off”."
         )
     return text
+def _parse_list(name: str, text: str) -> tuple[Any, ...]:
+    """Read the parts of a list; an empty one is left out."""
+    try:
+        return tuple(LISTS[name](part.strip()) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise ValueError(f"{PREFIX}{name.upper()} is {text!r}: {error}") from error

@@ -636,6 +636,33 @@ class NothingConfirmedError(HematoVisionError):
     advice = "Name cells in the gallery. To export, let cases improve the model on their pages."
 
 
+class WebhookInvalidError(HematoVisionError):
+    """A webhook that cannot be: its address, its events, its description, or one too many."""
+
+    advice = (
+        "Give a complete https address that programs elsewhere know, and at least one event. An "
+        "address inside the laboratory must lie in HEMATOVISION_WEBHOOK_NETWORKS."
+    )
+
+
+class WebhookUnknownError(HematoVisionError):
+    """There is no such webhook, or it was never told this."""
+
+    advice = "Somebody may have deleted it; look at the list of webhooks."
+
+
+class WebhookOffError(HematoVisionError):
+    """The webhook is switched off, so it is told nothing."""
+
+    advice = "Switch it on first."
+
+
+class DeliveryWaitsError(HematoVisionError):
+    """What is to be sent again is still being sent."""
+
+    advice = "Wait for the attempts that are still to come; the page says when the next one is."
+
+
 class FolderTakenError(HematoVisionError):
     """A folder to write is there already; nothing is overwritten."""
 

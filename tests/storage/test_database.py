@@ -33,6 +33,7 @@ from hematovision.storage.database import (
     upgrade,
     version_of,
 )
+from hematovision.storage.deliveries import Told
 from hematovision.storage.inserts import AlreadyThereError
 from hematovision.storage.photos import Sent
 from hematovision.storage.signatures import Signature
@@ -105,6 +106,16 @@ def fill_with_a_model(database: Database) -> None:
         assert records.cases.allow(1, may_improve=True)
 
 
+def fill_with_a_webhook(database: Database) -> None:
+    """Keep a webhook, and what it is told."""
+    with database.transaction() as records:
+        webhook = records.webhooks.add("https://a", "the LIS", ["case.signed"], by=1, now=NOW)
+        records.webhooks.set_secret(webhook.id, b"sealed")
+        for name, case_id in (("msg_1", 1), ("msg_2", None)):
+            told = Told(name, "case.signed", "{}", case_id)
+            records.deliveries.add(told, webhook.id, now=NOW)
+
+
 def everything(database: Database) -> dict[str, list[tuple[object, ...]]]:
     """Give all that is kept, by table, but the chain of the record: it is begun anew."""
     with database.engine.connect() as connection:
@@ -143,6 +154,7 @@ def test_what_was_read_before_there_were_measures_is_counted(database: Database)
 def test_every_migration_goes_down_and_up_with_a_case_in_it(database: Database) -> None:
     fill_with_a_case(database)
     fill_with_a_model(database)
+    fill_with_a_webhook(database)
     revisions = [script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions()]
     for revision in (*revisions[1:], "base"):
         downgrade(database.engine, revision)
@@ -151,6 +163,7 @@ def test_every_migration_goes_down_and_up_with_a_case_in_it(database: Database) 
         upgrade(database.engine, revision)
         assert version_of(database.engine) == revision
     fill_with_a_case(database)
+    fill_with_a_webhook(database)
 
 
 def test_signed_case_is_in_review_where_nothing_says_more(database: Database) -> None:

@@ -154,6 +154,23 @@ MAY = {
     "users.enable": {ADMINISTRATOR},
     "users.reset": {ADMINISTRATOR},
     "users.take_token": {ADMINISTRATOR},
+    "webhooks.show": {ADMINISTRATOR},
+    "webhooks.add": {ADMINISTRATOR},
+    "webhooks.one": {ADMINISTRATOR},
+    "webhooks.change": {ADMINISTRATOR},
+    "webhooks.rotate": {ADMINISTRATOR},
+    "webhooks.test": {ADMINISTRATOR},
+    "webhooks.again": {ADMINISTRATOR},
+    "webhooks.remove": {ADMINISTRATOR},
+    "api_webhooks.index": {ADMINISTRATOR},
+    "api_webhooks.add": {ADMINISTRATOR},
+    "api_webhooks.show": {ADMINISTRATOR},
+    "api_webhooks.change": {ADMINISTRATOR},
+    "api_webhooks.remove": {ADMINISTRATOR},
+    "api_webhooks.rotate": {ADMINISTRATOR},
+    "api_webhooks.test": {ADMINISTRATOR},
+    "api_webhooks.deliveries": {ADMINISTRATOR},
+    "api_webhooks.again": {ADMINISTRATOR},
 }
 NOW = datetime.now(UTC)
 BY = Hand(None, "terminal", NOW)

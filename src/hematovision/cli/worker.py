@@ -29,7 +29,9 @@ def worker(context: click.Context, parent: int | None) -> None:
 
     `hematovision serve` starts one by itself; others may run beside it or on other machines.
     """
+    from hematovision.exchange.posting import Poster
     from hematovision.jobs import StuckError, Worker
+    from hematovision.services.delivering import Courier
 
     _speak()
     tools = context.ensure_object(Tools)
@@ -38,7 +40,9 @@ def worker(context: click.Context, parent: int | None) -> None:
         # As Ctrl+C: the photo in hand is read to its end, or given back.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
-            if Worker(desk, queue, parent, shelf=shelf).run():
+            poster = Poster(tools.settings.webhook_networks)
+            courier = Courier(desk.database, desk.files.seal, poster)
+            if Worker(desk, queue, parent, shelf=shelf, courier=courier).run():
                 return
             code = 0
         except StuckError as error:

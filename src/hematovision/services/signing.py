@@ -21,6 +21,7 @@ from hematovision.services.differential import Sheet, the_sheet
 from hematovision.services.hands import Hand
 from hematovision.services.printed_names import keep_printed_name, printed_name_of, read_name
 from hematovision.services.sign_ins import check_password
+from hematovision.services.telling import Event, tell
 from hematovision.services.vouching import action_of, statement_of, subject_of
 from hematovision.storage.cases import Case, CaseState
 from hematovision.storage.database import Database, Records
@@ -181,6 +182,7 @@ def _keep(records: Records, case: Case, signature: Signature, by: Hand) -> Signa
     details: dict[str, Any] = {"case": case.id, "version": kept.version}
     said = by.did(action_of(kept), subject_of(kept), details, after=statement_of(kept))
     records.audit.add(said)
+    tell(records, Event.CASE_SIGNED if is_first else Event.CASE_AMENDED, kept, now=by.now)
     return kept
 
 

@@ -27,6 +27,7 @@ from hematovision.storage.cases import CaseStore
 from hematovision.storage.cells import CellStore
 from hematovision.storage.checkpoints import Checkpoint
 from hematovision.storage.custody import AuditKeyError, Custody
+from hematovision.storage.deliveries import DeliveryStore
 from hematovision.storage.differentials import DifferentialStore
 from hematovision.storage.discards import DiscardStore
 from hematovision.storage.jobs import JobStore
@@ -46,6 +47,7 @@ from hematovision.storage.seconds import SecondStore
 from hematovision.storage.signatures import SignatureStore
 from hematovision.storage.tokens import TokenStore
 from hematovision.storage.users import UserStore
+from hematovision.storage.webhooks import WebhookStore
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 FILE = "hematovision.sqlite"
@@ -92,6 +94,8 @@ class Records:
         signatures: What people signed of cases, version by version.
         returns: Why cases go back to be looked at again.
         seconds: What second readers said.
+        webhooks: Other systems that are told what happens.
+        deliveries: What they are told.
         belongings: All that hangs on a case.
         discards: Files that must go.
         sealed: What is sealed with the key of the data folder.
@@ -120,6 +124,8 @@ class Records:
     signatures: SignatureStore = field(init=False)
     returns: ReturnStore = field(init=False)
     seconds: SecondStore = field(init=False)
+    webhooks: WebhookStore = field(init=False)
+    deliveries: DeliveryStore = field(init=False)
     belongings: BelongingsStore = field(init=False)
     discards: DiscardStore = field(init=False)
     sealed: SealedStore = field(init=False)
@@ -147,6 +153,8 @@ class Records:
         self.signatures = SignatureStore(self.session)
         self.returns = ReturnStore(self.session)
         self.seconds = SecondStore(self.session)
+        self.webhooks = WebhookStore(self.session)
+        self.deliveries = DeliveryStore(self.session)
         self.belongings = BelongingsStore(self.session)
         self.discards = DiscardStore(self.session)
         self.sealed = SealedStore(self.session)

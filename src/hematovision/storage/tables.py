@@ -615,3 +615,60 @@ class SecondLabelRow(Base):
     """What whoever decided between both called it; none while nobody did."""
     decided_by: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     decided_at: Mapped[datetime | None] = mapped_column(Moment)
+
+
+class WebhookRow(Base):
+    """An address of another system that is told what happens."""
+
+    __tablename__ = "webhooks"
+    __table_args__ = NUMBERED_FOR_GOOD
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    url: Mapped[str] = mapped_column(Text)
+    description: Mapped[str] = mapped_column(String(200))
+    events: Mapped[list[str]] = mapped_column(JSON)
+    """What it is told of."""
+    secret: Mapped[bytes] = mapped_column(LargeBinary)
+    """Signs what it is told; sealed with the key of the data folder."""
+    former_secret: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """Signs beside the newer one for a while, sealed in the same way."""
+    former_until: Mapped[datetime | None] = mapped_column(Moment)
+    version: Mapped[int]
+    """Counts the changes by people, so that the later of two who change at once is told."""
+    disabled_at: Mapped[datetime | None] = mapped_column(Moment)
+    disabled_why: Mapped[str | None] = mapped_column(String(16))
+    tried_at: Mapped[datetime | None] = mapped_column(Moment)
+    failing_since: Mapped[datetime | None] = mapped_column(Moment)
+    """When the first of the attempts failed that have all failed since."""
+    created_by: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    created_at: Mapped[datetime] = mapped_column(Moment)
+
+
+class DeliveryRow(Base):
+    """Something that a webhook is told: written with what happened, and sent afterwards."""
+
+    __tablename__ = "webhook_deliveries"
+    __table_args__ = (
+        UniqueConstraint("event_id", "webhook_id"),
+        Index("ix_webhook_deliveries_queue", "state", "next_at"),
+        Index("ix_webhook_deliveries_webhook_id_id", "webhook_id", "id"),
+        NUMBERED_FOR_GOOD,
+    )
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    event_id: Mapped[str] = mapped_column(String(40))
+    """The same in every attempt, and for everybody who is told."""
+    webhook_id: Mapped[int] = mapped_column(ForeignKey("webhooks.id"))
+    case_id: Mapped[int | None] = mapped_column(ForeignKey("cases.id"), index=True)
+    event: Mapped[str] = mapped_column(String(64))
+    body: Mapped[str] = mapped_column(Text)
+    """Byte for byte what is sent: JSON."""
+    state: Mapped[str] = mapped_column(String(16))
+    attempts: Mapped[int]
+    next_at: Mapped[datetime] = mapped_column(Moment)
+    """When it may be taken to be sent; whoever takes it puts it off by a lease."""
+    tried_at: Mapped[datetime | None] = mapped_column(Moment)
+    status: Mapped[int | None]
+    """Of the last answer in HTTP, if there was any."""
+    failure: Mapped[str | None] = mapped_column(String(16))
+    created_at: Mapped[datetime] = mapped_column(Moment, index=True)

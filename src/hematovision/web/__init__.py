@@ -41,6 +41,7 @@ from hematovision.web import (
     uploads,
     users,
     vocabulary,
+    webhooks,
     wiring,
 )
 
@@ -103,6 +104,7 @@ def create_app(
     keys.init_app(app)
     laboratory.init_app(app)
     users.init_app(app)
+    webhooks.init_app(app)
     audit.init_app(app)
     api.init_app(app)
     return app

@@ -42,6 +42,7 @@ from hematovision.web.api import (
     readings,
     reports,
     signatures,
+    webhooks,
 )
 from hematovision.web.api.resources import Api
 
@@ -54,6 +55,7 @@ RESOURCES = (
     differential.resource,
     signatures.resource,
     reports.resource,
+    webhooks.resource,
     model.resource,
     health.resource,
 )
