@@ -41,6 +41,7 @@ from hematovision.storage.search import SearchStore
 from hematovision.storage.seconds import SecondStore
 from hematovision.storage.signatures import SignatureStore
 from hematovision.storage.users import UserStore
+from hematovision.storage.watched import WatchedStore
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 FILE = "hematovision.sqlite"
@@ -85,6 +86,7 @@ class Records:
         discards: Files that must go.
         sealed: What is sealed with the key of the data folder.
         aging: What has been here for long.
+        watched: Which files of a watched folder are on record.
         audit: What was done, by whom and when.
     """
 
@@ -110,6 +112,7 @@ class Records:
     discards: DiscardStore = field(init=False)
     sealed: SealedStore = field(init=False)
     aging: AgingStore = field(init=False)
+    watched: WatchedStore = field(init=False)
     audit: AuditStore = field(init=False)
 
     def __post_init__(self) -> None:
@@ -134,6 +137,7 @@ class Records:
         self.discards = DiscardStore(self.session)
         self.sealed = SealedStore(self.session)
         self.aging = AgingStore(self.session)
+        self.watched = WatchedStore(self.session)
         self.audit = AuditStore(self.session, self.custody)
 
 
