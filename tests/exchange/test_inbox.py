@@ -101,11 +101,11 @@ def test_empty_file_is_never_whole(inbox: Inbox, clock: Clock) -> None:
     assert look(inbox, clock) == []
 
 
-@pytest.mark.parametrize(
-    "name",
-    [".a.jpg", "~a.jpg", "a.jpg~", "a.jpg.part", "a.part.jpg", "a.tmp", "notes.txt", "jpg"]
-    + [".hidden/a.jpg", "done/a.jpg", "failed/a.jpg", "reading/a.jpg", "Done/a.jpg"],
-)
+UNFINISHED = [".a.jpg", "~a.jpg", "a.jpg~", "a.jpg.part", "a.part.jpg", "a.tmp", ".hidden/a.jpg"]
+OTHERS = ["notes.txt", "jpg", "done/a.jpg", "failed/a.jpg", "reading/a.jpg", "Done/a.jpg"]
+
+
+@pytest.mark.parametrize("name", UNFINISHED + OTHERS)
 def test_what_is_unfinished_hidden_or_no_photo_is_left_alone(
     inbox: Inbox, clock: Clock, name: str
 ) -> None:
@@ -266,9 +266,7 @@ def test_what_is_in_hand_is_tried_again_here(inbox: Inbox) -> None:
     assert taken.folder == "26-1"
 
 
-def test_what_a_killed_one_had_in_hand_is_taken_up_at_the_start(
-    inbox: Inbox, clock: Clock
-) -> None:
+def test_what_a_killed_one_had_in_hand_is_taken_up_at_the_start(inbox: Inbox, clock: Clock) -> None:
     taken = take(inbox)
     assert opened(inbox.root, clock).in_hand() == [taken]
 

@@ -43,8 +43,7 @@ def put(watch: Watch, name: str, content: bytes) -> None:
 def count(database: Database, *tables: type) -> list[int]:
     with database.reading() as records:
         return [
-            records.session.scalar(select(func.count()).select_from(table)) or 0
-            for table in tables
+            records.session.scalar(select(func.count()).select_from(table)) or 0 for table in tables
         ]
 
 
@@ -64,12 +63,14 @@ def test_photo_is_read_recorded_and_moved(watch: Watch, jpeg: bytes) -> None:
     put(watch, "a.jpg", jpeg)
     (settled,) = work_up_all(watch)
     assert (settled.fate, settled.place) == (Fate.READ, watch.inbox.root / "done/a.jpg")
-    assert settled.reading and settled.reading.counts == {"neutrophil": 1, "unidentified": 1}
+    assert settled.reading
+    assert settled.reading.counts == {"neutrophil": 1, "unidentified": 1}
     database = watch.record.database
     assert count(database, PhotoRow, ReadingRow, WatchedRow) == [1, 1, 1]
     with database.reading() as records:
         kept = records.readings.find(settled.photo_id or 0)
-    assert kept and (kept.door, kept.sent_by, kept.reading.image_sha256) == (
+    assert kept
+    assert (kept.door, kept.sent_by, kept.reading.image_sha256) == (
         "folder",
         None,
         settled.reading.image_sha256,
@@ -106,7 +107,8 @@ def test_photo_that_cannot_be_read_says_why(watch: Watch, jpeg: bytes) -> None:
     assert settled[1].why.startswith("The file ends in the middle")
     assert settled[2].why.startswith("The file is larger than")
     for one in settled:
-        assert one.place and one.place.parent == watch.inbox.root / FAILED
+        assert one.place
+        assert one.place.parent == watch.inbox.root / FAILED
         assert one.place.with_name(f"{one.place.name}.txt").read_text() == f"{one.why}\n"
     assert count(watch.record.database, PhotoRow, AuditRow, WatchedRow) == [0, 0, 0]
 
@@ -185,9 +187,7 @@ def test_file_that_changes_while_it_is_read_is_tried_again(
     assert work_up(watch, taken, by=BY).fate is Fate.READ
 
 
-def test_file_is_kept_in_hand_where_the_fault_is_not_its_own(
-    watch: Watch, jpeg: bytes
-) -> None:
+def test_file_is_kept_in_hand_where_the_fault_is_not_its_own(watch: Watch, jpeg: bytes) -> None:
     def missing() -> StubReader:
         raise ModelMissingError("There is no model.")
 

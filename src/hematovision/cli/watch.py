@@ -120,9 +120,8 @@ class Rounds:
             for taken in inbox.in_hand():
                 self._work_up(taken)
             for path in inbox.look():
-                taken = None if self.stop.is_asked else self._take(inbox, path)
-                if taken:
-                    self._work_up(taken)
+                if fresh := None if self.stop.is_asked else self._take(inbox, path):
+                    self._work_up(fresh)
         except OSError as error:
             self._say(str(inbox.root), error)
             return False
@@ -164,7 +163,7 @@ class Rounds:
             self.show(self.watch.inbox.root, settled)
 
     def _say(self, name: str, error: BaseException) -> None:
-        """Say on standard error what is left to be tried again; once, until it is another reason."""
+        """Say on standard error what is tried again; once, until it is another reason."""
         reason = getattr(error, "strerror", None) or str(error)
         if self._said.get(name) != reason:
             self._said[name] = reason

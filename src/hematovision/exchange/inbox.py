@@ -160,7 +160,7 @@ class Inbox:
         """
         self._mine.add(taken.claim)
         folder = self.root / READING / taken.claim
-        number = sum(name.startswith(BEGUN) for name in os.listdir(folder))
+        number = sum(path.name.startswith(BEGUN) for path in folder.iterdir())
         (folder / f"{BEGUN}{secrets.token_hex(4)}").touch()
         return number
 
@@ -251,7 +251,9 @@ class Inbox:
 
     def _claims(self) -> Sequence[str]:
         """List what is in anybody's hand."""
-        return sorted(filter(CLAIM.fullmatch, os.listdir(self.root / READING)))
+        return sorted(
+            path.name for path in (self.root / READING).iterdir() if CLAIM.fullmatch(path.name)
+        )
 
     def _find(self, claim: str) -> PurePath | None:
         """Find the file of a claim; None where there is none (any more)."""
