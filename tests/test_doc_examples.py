@@ -1,13 +1,12 @@
 """Every example of the API's chapters runs, from top to bottom, against a real server.
 
-A block ```python is run; where it has prompts (`>>>`), what it prints is compared, and `...` stands
-for anything. In a block ```console every command that calls curl is run, and what stands below it is
-compared, but for white space. A command below which nothing stands must succeed. All blocks of a page
-share their names, and the variables of their shell.
+A block ```python is run; where it has prompts (`>>>`), what it prints is compared, and `...`
+stands for anything. In a block ```console every command that calls curl is run, and what stands
+below it is compared, but for white space. A command below which nothing stands must succeed. All
+blocks of a page share their names, and the variables of their shell.
 """
 
 import doctest
-import os
 import re
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -70,8 +69,9 @@ def desk(server: Serving, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
 @pytest.mark.parametrize("page", PAGES)
 def test_every_example_runs(page: str, desk: Path) -> None:
     names: dict[str, Any] = {"__name__": "__main__"}
-    number = 0
-    for number, example in enumerate(examples(page), 1):
+    found = list(examples(page))
+    assert found
+    for example in found:
         where = f"{page}:{example.line}"
         if example.language == "console":
             run_commands(example.text, where)
@@ -79,7 +79,6 @@ def test_every_example_runs(page: str, desk: Path) -> None:
             run_session(example, names, where)
         else:
             exec(compile(example.text, where, "exec"), names)  # noqa: S102 - our own page
-    assert number
 
 
 def run_session(example: Example, names: dict[str, Any], where: str) -> None:

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from hematovision.client import ApiError, Client, ConflictError, Reading, Review
 from tests.installations import field_pictures
 from tests.serving import Serving, serving
+
+from hematovision.client import ApiError, Client, ConflictError, Reading, Review
 
 SECONDS = 120.0
 
