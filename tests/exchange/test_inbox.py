@@ -14,6 +14,7 @@ from hematovision.exchange.inbox import (
     FAILED,
     READING,
     Inbox,
+    NoFileError,
     Taken,
     UnsettledError,
 )
@@ -149,12 +150,33 @@ def test_link_in_hand_is_not_read(inbox: Inbox, tmp_path: Path) -> None:
     place = inbox.root / READING / taken.claim / "a.jpg"
     place.unlink()
     place.symlink_to(tmp_path)
-    with pytest.raises(OSError, match="symbolic"):
+    with pytest.raises(NoFileError):
         inbox.read(taken, max_bytes=9)
     place.unlink()
     os.mkfifo(place)
+    with pytest.raises(NoFileError):
+        inbox.read(taken, max_bytes=9)
+
+
+def test_file_that_changes_while_it_is_read_is_not_believed(
+    inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = take(inbox)
+    stamps = iter([(7, 1), (7, 2)])
+    monkeypatch.setattr(module, "_stamp", lambda _: next(stamps))
     with pytest.raises(UnsettledError):
         inbox.read(taken, max_bytes=9)
+
+
+def test_file_that_changed_since_the_look_is_not_taken(inbox: Inbox, clock: Clock) -> None:
+    place = drop(inbox, "a.jpg")
+    (name,) = look(inbox, clock)
+    place.write_bytes(b"another photo")
+    assert inbox.take(PurePath(name)) is None
+    assert inbox.left == [PurePath(name)]
+    place.unlink()
+    assert inbox.take(PurePath(name)) is None
+    assert inbox.left == []
 
 
 def test_file_is_taken_once_whoever_else_takes_it(inbox: Inbox, clock: Clock) -> None:

@@ -12,7 +12,7 @@ from tests.conftest import StubReader
 
 from hematovision.cells import Reading, RgbImage
 from hematovision.errors import KeyOutdatedError, ModelMissingError
-from hematovision.exchange.inbox import FAILED, Inbox
+from hematovision.exchange.inbox import FAILED, Inbox, Taken, UnsettledError
 from hematovision.services.cases import find_case, get_case, move_case, open_case
 from hematovision.services.watching import MOST_ATTEMPTS, Fate, Watch, work_up
 from hematovision.storage.cases import CaseState
@@ -164,43 +164,56 @@ def test_photo_of_a_signed_case_fails(by_case: Watch, jpeg: bytes) -> None:
     assert count(database, PhotoRow) == [0]
 
 
-def test_file_that_changes_while_it_is_read_is_tried_again(
+def test_file_that_changes_while_it_is_read_is_tried_again(watch: Watch, jpeg: bytes) -> None:
+    class Growing(Inbox):
+        def read(self, taken: Taken, *, max_bytes: int) -> bytes:
+            raise UnsettledError("It is still being written.")
+
+    put(watch, "a.jpg", jpeg)
+    growing = replace(watch, inbox=Growing(watch.inbox.root, 0))
+    for _ in range(MOST_ATTEMPTS + 1):
+        with pytest.raises(UnsettledError):
+            work_up_all(growing)
+    watch.inbox.open()
+    assert [one.fate for one in work_up_all(watch)] == [Fate.READ]
+
+
+def test_link_that_took_the_place_of_a_file_is_put_aside(
     watch: Watch, jpeg: bytes, tmp_path: Path
 ) -> None:
-    class Growing(Inbox):
-        def read(self, taken, *, max_bytes):  # type: ignore[no-untyped-def]
-            place = self.root / "reading" / taken.claim / taken.path
-            place.write_bytes(jpeg[:10])
-            try:
-                raise OSError("It is still being written.")
-            finally:
-                place.write_bytes(jpeg)
-
-    growing = replace(watch, inbox=Growing(watch.inbox.root, 0))
     put(watch, "a.jpg", jpeg)
-    (path,) = growing.inbox.look()
-    taken = growing.inbox.take(path)
+    taken = watch.inbox.take(watch.inbox.look()[0])
     assert taken
-    for _ in range(MOST_ATTEMPTS + 1):
-        with pytest.raises(OSError, match="still"):
-            work_up(growing, taken, by=BY)
-    assert work_up(watch, taken, by=BY).fate is Fate.READ
+    place = watch.inbox.root / "reading" / taken.claim / "a.jpg"
+    place.rename(tmp_path / "elsewhere.jpg")
+    place.symlink_to(tmp_path / "elsewhere.jpg")
+    assert work_up(watch, taken, by=BY).why == "It is a link, or no file."
+    assert (tmp_path / "elsewhere.jpg").exists()
 
 
-def test_file_is_kept_in_hand_where_the_fault_is_not_its_own(watch: Watch, jpeg: bytes) -> None:
+@pytest.mark.parametrize("name", ["a.jpg", "26-0837/a.jpg"])
+def test_file_is_kept_in_hand_where_the_fault_is_not_its_own(
+    by_case: Watch, jpeg: bytes, name: str
+) -> None:
     def missing() -> StubReader:
         raise ModelMissingError("There is no model.")
 
-    put(watch, "a.jpg", jpeg)
-    with pytest.raises(ModelMissingError):
-        work_up_all(replace(watch, reader=missing))
-    outdated = replace(watch, by_case=True)
-    with watch.record.database.transaction() as records:
-        records.laboratory.set("data_key", {"mark": "another"}, seen=0, by=None, now=BY.now)
-    with pytest.raises(KeyOutdatedError):
-        work_up_all(outdated)
-    put(watch, "26-0837/a.jpg", jpeg)
-    assert not [name for name in lying(watch.inbox) if name.startswith(("done", "failed"))]
+    put(by_case, name, jpeg)
+    if name == "a.jpg":
+        with pytest.raises(ModelMissingError):
+            work_up_all(replace(by_case, reader=missing))
+    mark = {"mark": "another"}
+    with by_case.record.database.transaction() as records:
+        records.laboratory.set("data_key", mark, seen=0, by=None, now=BY.now)
+    for _ in range(MOST_ATTEMPTS + 1):
+        with pytest.raises(KeyOutdatedError):
+            work_up_all(by_case)
+    (kept,) = lying(by_case.inbox)
+    assert kept.startswith("reading/")
+    with by_case.record.database.transaction() as records:
+        records.laboratory.set("data_key", None, seen=1, by=None, now=BY.now)
+    (settled,) = work_up_all(by_case)
+    assert settled.fate in {Fate.READ, Fate.WAITING}
 
 
 def test_file_at_which_the_program_ends_again_and_again_is_put_aside(

@@ -108,10 +108,10 @@ class Rounds:
         self._round()
         self._wait()
         done = self._round()
-        for path in self.watch.inbox.unfinished:
+        inbox = self.watch.inbox
+        for path in inbox.unfinished:
             self._say(str(path), UnsettledError("It is empty, or still being written."))
-        left = len(self.watch.inbox.unfinished) + len(self.watch.inbox.in_hand())
-        return self.failed + left + (not done)
+        return self.failed + len(inbox.left) + len(inbox.in_hand() if done else ()) + (not done)
 
     def _round(self) -> bool:
         """Work up what is in hand, then what is whole; False where the folder cannot be read."""
@@ -147,27 +147,28 @@ class Rounds:
         name = str(taken.path)
         try:
             settled = work_up(self.watch, taken, by=Hand(None, DOOR, datetime.now(UTC)))
-        except FileNotFoundError:
-            # Another has settled it.
-            return
         except (OSError, SQLAlchemyError) as error:
-            self.watch.inbox.give_back(taken)
-            self._say(name, getattr(error, "orig", None) or error)
+            # Another may have settled it.
+            if self.watch.inbox.has(taken):
+                self._say(name, getattr(error, "orig", None) or error)
         except HematoVisionError as error:
             raise Refusal(error) from error
-        except Exception:
-            log.exception("A file could not be worked up; it is tried again")
+        except Exception as error:
+            if self._say(name, error):
+                log.exception("A file could not be worked up; it is tried again")
         else:
             self._said.pop(name, None)
             self.failed += bool(settled.why)
             self.show(self.watch.inbox.root, settled)
 
-    def _say(self, name: str, error: BaseException) -> None:
+    def _say(self, name: str, error: BaseException) -> bool:
         """Say on standard error what is tried again; once, until it is another reason."""
-        reason = getattr(error, "strerror", None) or str(error)
-        if self._said.get(name) != reason:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        is_new = self._said.get(name) != reason
+        if is_new:
             self._said[name] = reason
             click.echo(f"{visible(name)}: {visible(reason)}", err=True)
+        return is_new
 
     def _wait(self) -> None:
         """Let the interval go by, or less where somebody asks to end."""
@@ -252,5 +253,9 @@ def _result(settled: "Settled") -> str:
 
 def _print(line: str) -> None:
     """Print a line at once: whoever waits for it may be another program."""
-    click.echo(line)
-    sys.stdout.flush()
+    try:
+        click.echo(line)
+        sys.stdout.flush()
+    except OSError as error:
+        # What is on record stays so; to go on would be to speak to nobody.
+        raise click.ClickException(f"The output cannot be written: {error.strerror}.") from error

@@ -42,7 +42,11 @@ Stamp = tuple[int, int]
 
 
 class UnsettledError(OSError):
-    """A file is still being written, or is none; it is looked at again later."""
+    """A file is still being written, or cannot be reached; it is looked at again later."""
+
+
+class NoFileError(Exception):
+    """What was taken is a link, or something else than a file; it is not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,7 @@ class Inbox:
     interval: float
     clock: Callable[[], float] = time.monotonic
     _seen: dict[PurePath, tuple[Stamp, float]] = field(default_factory=dict)
+    _looked: float = 0.0
     _strange: dict[str, float] = field(default_factory=dict)
     _mine: set[str] = field(default_factory=set)
 
@@ -101,22 +106,26 @@ class Inbox:
         Raises:
             OSError: If the folder cannot be read.
         """
-        now = self.clock()
+        self._looked = now = self.clock()
         found = dict(_photos_in(self.root, PurePath()))
         self._seen = {
             path: seen if (seen := self._seen.get(path)) and seen[0] == stamp else (stamp, now)
             for path, stamp in found.items()
         }
-        return sorted(path for path in found if self._is_whole(path, now))
+        return sorted(filter(self._is_whole, found))
+
+    @property
+    def left(self) -> Sequence[PurePath]:
+        """Files that were there at the last look, and were not taken since."""
+        return sorted(self._seen)
 
     @property
     def unfinished(self) -> Sequence[PurePath]:
-        """Files that still changed when the folder was last looked through, or are empty."""
-        now = self.clock()
-        return sorted(path for path in self._seen if not self._is_whole(path, now))
+        """Those of them that are empty, or changed until then."""
+        return [path for path in self.left if not self._is_whole(path)]
 
     def take(self, path: PurePath) -> Taken | None:
-        """Take a file; None where it is gone, such as to another who watches.
+        """Take a file; None where it is gone, such as to another who watches, or has changed.
 
         Raises:
             OSError: If it is locked or may not be moved; it stays where it is.
@@ -126,17 +135,21 @@ class Inbox:
         try:
             self._check_way(path.parent)
             source = self.root / path
-            os.close(os.open(source, OPENING))
+            if self._has_changed(path, _probe(source)):
+                return None
             place.parent.mkdir(parents=True)
             self._mine.add(taken.claim)
             source.rename(place)
         except OSError as error:
             self._let_go(taken)
-            if isinstance(error, FileNotFoundError):
-                return None
-            raise
+            if not isinstance(error, FileNotFoundError):
+                raise
         self._seen.pop(path, None)
-        return taken
+        return taken if self.has(taken) else None
+
+    def has(self, taken: Taken) -> bool:
+        """Tell whether a file is in hand still: nobody has settled it."""
+        return os.path.lexists(self._place(taken))
 
     def in_hand(self) -> Sequence[Taken]:
         """List what was taken and is not settled: to be tried again here, or given up elsewhere."""
@@ -176,13 +189,15 @@ class Inbox:
 
         Raises:
             FileTooLargeError: If it has more; it is not read then.
-            UnsettledError: If it changes while it is read, or is no file.
+            UnsettledError: If it changes while it is read.
+            NoFileError: If it is a link, or something else.
             OSError: If it cannot be read, or another has settled it.
         """
-        with os.fdopen(os.open(self._place(taken), OPENING), "rb") as file:
+        place = self._place(taken)
+        if not stat.S_ISREG(place.lstat().st_mode):
+            raise NoFileError("It is a link, or no file.")
+        with os.fdopen(os.open(place, OPENING), "rb") as file:
             before = os.fstat(file.fileno())
-            if not stat.S_ISREG(before.st_mode):
-                raise UnsettledError("It is no file.")
             if before.st_size > max_bytes:
                 raise FileTooLargeError.over(max_bytes)
             data = file.read(before.st_size + 1)
@@ -205,7 +220,7 @@ class Inbox:
             OSError: If it cannot be moved.
         """
         place = self._place(taken)
-        if not os.path.lexists(place):
+        if not self.has(taken):
             self._let_go(taken)
             return None
         target = self._folder(into, *taken.path.parent.parts) / taken.path.name
@@ -226,9 +241,14 @@ class Inbox:
                 # Nobody else has a file of this name: it bears the claim.
                 place.rename(target)
 
-    def _is_whole(self, path: PurePath, now: float) -> bool:
+    def _is_whole(self, path: PurePath) -> bool:
         (size, _), since = self._seen[path]
-        return size > 0 and now - since >= self.interval
+        return size > 0 and self._looked - since >= self.interval
+
+    def _has_changed(self, path: PurePath, stamp: Stamp) -> bool:
+        """Tell whether a file changed since the last look, which may be long ago."""
+        seen = self._seen.get(path)
+        return seen is not None and seen[0] != stamp
 
     def _place(self, taken: Taken) -> Path:
         return self.root / READING / taken.claim / taken.path
@@ -297,6 +317,15 @@ def _photos_in(root: Path, path: PurePath) -> Iterator[tuple[PurePath, Stamp]]:
 def _is_photo(path: PurePath) -> bool:
     suffixes = [suffix.lower() for suffix in path.suffixes]
     return suffixes[-1:] != [] and suffixes[-1] in SUFFIXES and not UNFINISHED & set(suffixes)
+
+
+def _probe(source: Path) -> Stamp:
+    """Open a file, to see that it is not locked."""
+    handle = os.open(source, OPENING)
+    try:
+        return _stamp(os.fstat(handle))
+    finally:
+        os.close(handle)
 
 
 def _stamp(found: os.stat_result) -> Stamp:

@@ -5,8 +5,8 @@ somebody was killed, the record tells whether it is still to be read or only to 
 """
 
 import io
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -19,7 +19,7 @@ from hematovision.errors import (
     HematoVisionError,
     KeyOutdatedError,
 )
-from hematovision.exchange.inbox import DONE, FAILED, Inbox, Taken
+from hematovision.exchange.inbox import DONE, FAILED, Inbox, NoFileError, Taken
 from hematovision.services.cases import find_case, open_case
 from hematovision.services.hands import Hand
 from hematovision.services.intake import Sending, Tray, take_in
@@ -114,25 +114,17 @@ def work_up(watch: Watch, taken: Taken, *, by: Hand) -> Settled:
         ModelMissingError: If there is no model that reads.
         ModelDamagedError: If the model is not the one that was shipped.
     """
-    attempts = watch.inbox.begin(taken)
-    try:
-        settled = _put_on_record(watch, taken, attempts, by)
-        into = FAILED if settled.fate is Fate.FAILED else DONE
-        return replace(settled, place=watch.inbox.settle(taken, into, settled.why))
-    except (OSError, HematoVisionError):
-        # Not by this file: it is not counted.
-        watch.inbox.give_back(taken)
-        raise
+    settled = _put_on_record(watch, taken, by)
+    into = FAILED if settled.fate is Fate.FAILED else DONE
+    return replace(settled, place=watch.inbox.settle(taken, into, settled.why))
 
 
-def _put_on_record(watch: Watch, taken: Taken, attempts: int, by: Hand) -> Settled:
+def _put_on_record(watch: Watch, taken: Taken, by: Hand) -> Settled:
     """Do what is to be done with a file, unless that was done before."""
     with watch.record.database.reading() as records:
         if records.watched.has(taken.claim):
             return Settled(taken, Fate.RECORDED)
     try:
-        if attempts >= MOST_ATTEMPTS:
-            raise _RefusedError(f"Reading it ended in a fault {attempts} times. {REPORT}")
         data = _take_bytes(watch, taken)
         if watch.by_case and taken.folder is not None:
             return _send(watch, taken, taken.folder, data, by)
@@ -145,23 +137,36 @@ def _put_on_record(watch: Watch, taken: Taken, attempts: int, by: Hand) -> Settl
 
 
 def _take_bytes(watch: Watch, taken: Taken) -> bytes:
-    """Give the bytes of a file that can be a picture."""
-    limits = watch.tray.limits
+    """Give the bytes of a file."""
     try:
-        data = watch.inbox.read(taken, max_bytes=limits.entry_bytes)
-        check_header(data, max_pixels=watch.tray.max_pixels)
+        return watch.inbox.read(taken, max_bytes=watch.tray.limits.entry_bytes)
     except HematoVisionError as error:
         raise _RefusedError.by(error) from error
-    return data
+    except NoFileError as error:
+        raise _RefusedError(str(error)) from error
+
+
+@contextmanager
+def _attempt(watch: Watch, taken: Taken) -> Iterator[None]:
+    """Look into a picture; one at which the program ends again and again is refused.
+
+    Only what the picture itself can do is counted: not that a disk or a database was away.
+    """
+    attempts = watch.inbox.begin(taken)
+    if attempts >= MOST_ATTEMPTS:
+        raise _RefusedError(f"Reading it ended in a fault {attempts} times. {REPORT}")
+    try:
+        yield
+    except HematoVisionError as error:
+        raise _RefusedError.by(error) from error
+    watch.inbox.give_back(taken)
 
 
 def _read(watch: Watch, taken: Taken, data: bytes, by: Hand) -> Settled:
     """Read a photo of no case."""
     reader, record = watch.reader(), watch.record
-    try:
+    with _attempt(watch, taken):
         photo = read_image(data, reader=reader, max_pixels=watch.tray.max_pixels)
-    except HematoVisionError as error:
-        raise _RefusedError.by(error) from error
     noted = Noted.of(photo, data, keep_picture=record.keep_pictures, claim=taken.claim)
     (photo_id,) = record_readings(record, [noted], by=by)
     return Settled(taken, Fate.READ, photo_id=photo_id, reading=photo.reading)
@@ -169,6 +174,9 @@ def _read(watch: Watch, taken: Taken, data: bytes, by: Hand) -> Settled:
 
 def _send(watch: Watch, taken: Taken, accession: str, data: bytes, by: Hand) -> Settled:
     """Let a photo wait in its case."""
+    with _attempt(watch, taken):
+        # Nor does a ZIP come in, of which more than one photo would be made.
+        check_header(data, max_pixels=watch.tray.max_pixels)
     try:
         case = _keep_case(watch.record.database, accession, by)
         sending = Sending(case.id, taken.claim, claim=taken.claim)
