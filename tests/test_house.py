@@ -35,6 +35,17 @@ def test_command_line_starts_without_the_engine() -> None:
     assert not {"onnxruntime", "flask"} & set(done.stdout.split())
 
 
+def test_client_knows_nothing_of_the_server() -> None:
+    program = (
+        "import sys, hematovision.client; print(*{name.split('.')[0] for name in sys.modules})"
+    )
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    servers = {"flask", "sqlalchemy", "onnxruntime", "numpy", "PIL", "click", "rich", *HEAVY}
+    assert not servers & set(done.stdout.split())
+
+
 def commands(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
     """Walk click's tree; a group without options of its own needs no chapter."""
     if isinstance(command, click.Group):

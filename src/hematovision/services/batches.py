@@ -80,6 +80,7 @@ def add_photo(
     *,
     by: Hand,
     sending: str | None = None,
+    claim: str | None = None,
 ) -> Photo:
     """Let a picture wait to be read.
 
@@ -93,6 +94,7 @@ def add_photo(
         picture: The file as it was sent; what it is shows when it is read.
         by: Who sent it, through which door, when.
         sending: With what else; None where that does not matter.
+        claim: Of a file of a watched folder, which comes in once.
 
     Returns:
         The photo; where the case has its content from another sending, the one that it became then.
@@ -101,6 +103,7 @@ def add_photo(
         CaseUnknownError: If the case was erased.
         CaseClosedError: If the case is signed.
         KeyOutdatedError: If this machine was not given the key that holds.
+        AlreadyThereError: If a file that was claimed is on record.
     """
     sha256 = hashlib.sha256(picture).hexdigest()
     name = files.put(picture)
@@ -112,6 +115,8 @@ def add_photo(
             records.cases.hold(case.id)
             the_open_case(records, case.id)
             insist_on_key(records, files.seal)
+            if claim is not None:
+                records.watched.add(claim, now=by.now)
             added = records.photos.add(sent, case_id=case.id)
             if added.sending == sending:
                 details = {"case": case.id, "state": str(added.state)}

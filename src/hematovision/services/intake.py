@@ -51,11 +51,13 @@ class Sending:
         name: No other sending is called so; one of several requests keeps its name. What came in
             another sending is not even shown twice.
         replaces: A photo that could not be read, and in whose place the first good picture comes.
+        claim: Of the one file of a watched folder that is sent, which comes in once.
     """
 
     case_id: int
     name: str
     replaces: int | None = None
+    claim: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +96,11 @@ def take_in(
     Raises:
         CaseUnknownError: If there is no such case.
         CaseClosedError: If it is signed.
+        AlreadyThereError: If a file that was claimed is on record.
     """
     with tray.database.reading() as records:
         case = the_open_case(records, sending.case_id)
-    intake = _Intake(tray, case, sending.name, sending.replaces, by)
+    intake = _Intake(tray, case, sending.name, sending.replaces, by, sending.claim)
     try:
         for name, stream in incoming:
             for arrival in intake.take(name, stream):
@@ -120,6 +123,7 @@ class _Intake:
     sending: str
     replaces: int | None
     by: Hand
+    claim: str | None = None
     woken: bool = False
 
     def take(self, name: str, stream: IO[bytes]) -> Iterator[Arrival]:
@@ -151,6 +155,7 @@ class _Intake:
             picture,
             by=self.by,
             sending=self.sending,
+            claim=self.claim,
         )
         if photo.sending != self.sending:
             return Arrival(name, photo, was_here=True, same_as=photo.number)

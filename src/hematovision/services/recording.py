@@ -44,16 +44,21 @@ class Noted:
         reading: What was said.
         size: Bytes of the file as it was sent.
         picture: The file without its metadata; None where it is not to be kept.
+        claim: Of a file of a watched folder, which is recorded once.
     """
 
     reading: PhotoReading
     size: int
     picture: bytes | None
+    claim: str | None = None
 
     @classmethod
-    def of(cls, read: ReadPhoto, data: bytes, *, keep_picture: bool) -> Self:
+    def of(
+        cls, read: ReadPhoto, data: bytes, *, keep_picture: bool, claim: str | None = None
+    ) -> Self:
         """Note what is kept of a photo, its reading and its file."""
-        return cls(read.reading, len(data), strip(data, read.photo) if keep_picture else None)
+        picture = strip(data, read.photo) if keep_picture else None
+        return cls(read.reading, len(data), picture, claim)
 
 
 def record_reading(record: Record, read: ReadPhoto, data: bytes, *, by: Hand) -> int:
@@ -85,6 +90,7 @@ def record_readings(record: Record, readings: Sequence[Noted], *, by: Hand) -> S
 
     Raises:
         KeyOutdatedError: If this machine was not given the key that holds.
+        AlreadyThereError: If a file that was claimed is on record.
     """
     names: list[str | None] = []
     try:
@@ -152,6 +158,8 @@ def _record(records: Records, noted: Noted, name: str | None, by: Hand) -> int:
     reading = noted.reading
     sent = Sent(reading.image_sha256, noted.size, name, by.door, by.user_id, by.now)
     photo_id = records.photos.add_read(sent, reading)
+    if noted.claim is not None:
+        records.watched.add(noted.claim, now=by.now)
     details = {
         "sha256": reading.image_sha256,
         "cells": len(reading.cells),

@@ -48,6 +48,7 @@ from hematovision.storage.signatures import SignatureStore
 from hematovision.storage.tokens import TokenStore
 from hematovision.storage.users import UserStore
 from hematovision.storage.webhooks import WebhookStore
+from hematovision.storage.watched import WatchedStore
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 FILE = "hematovision.sqlite"
@@ -100,6 +101,7 @@ class Records:
         discards: Files that must go.
         sealed: What is sealed with the key of the data folder.
         aging: What has been here for long.
+        watched: Which files of a watched folder are on record.
         audit: What was done, by whom and when.
     """
 
@@ -130,6 +132,7 @@ class Records:
     discards: DiscardStore = field(init=False)
     sealed: SealedStore = field(init=False)
     aging: AgingStore = field(init=False)
+    watched: WatchedStore = field(init=False)
     audit: AuditStore = field(init=False)
 
     def __post_init__(self) -> None:
@@ -159,6 +162,7 @@ class Records:
         self.discards = DiscardStore(self.session)
         self.sealed = SealedStore(self.session)
         self.aging = AgingStore(self.session)
+        self.watched = WatchedStore(self.session)
         self.audit = AuditStore(self.session, self.custody)
 
 

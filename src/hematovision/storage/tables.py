@@ -504,6 +504,16 @@ class DiscardRow(Base):
     at: Mapped[datetime] = mapped_column(Moment, index=True)
 
 
+class WatchedRow(Base):
+    """A file of a watched folder that is on record; written with what became of it."""
+
+    __tablename__ = "watched_files"
+
+    claim: Mapped[str] = mapped_column(String(32), primary_key=True)
+    """What it was called while it was in hand: drawn by chance, and by no other file."""
+    at: Mapped[datetime] = mapped_column(Moment)
+
+
 class ReferenceRow(Base):
     """A cell of known type that a laboratory shows beside doubtful ones."""
 

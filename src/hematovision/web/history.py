@@ -48,6 +48,7 @@ DOORS = {
     "page": lazy_gettext("page"),
     "api": lazy_gettext("program"),
     "terminal": lazy_gettext("terminal"),
+    "folder": lazy_gettext("watched folder"),
 }
 LONGEST = 64
 CURSOR = re.compile(r"(\d{1,14})-(\d{1,18})", re.ASCII)
