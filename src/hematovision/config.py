@@ -27,7 +27,21 @@ RANGES = {
 }
 """The least and the most that a number may be."""
 
-SWITCHES = {"keep_pictures"}
+SWITCHES = {"keep_pictures", "oidc_only"}
+TEXTS = {
+    "secret_key",
+    "host",
+    "database_url",
+    "pictures_url",
+    "queue_url",
+    "oidc_issuer",
+    "oidc_client_id",
+    "oidc_client_secret",
+    "oidc_scopes",
+    "oidc_role_claim",
+    "oidc_roles",
+    "oidc_name",
+}
 WORDS = {"yes": True, "true": True, "on": True, "1": True} | {
     "no": False,
     "false": False,
@@ -70,6 +84,15 @@ class Settings:
         keep_days: Pictures are deleted so many days after they were sent; 0 keeps them.
         keep_case_days: Cases are erased so many days after something was last done in them, and
             readings of no case so many days after they were made; 0 keeps them.
+        oidc_issuer: The provider that signs people in beside passwords; empty for none.
+        oidc_client_id: What the provider calls this server.
+        oidc_client_secret: Proves to the provider that this server asks; none for a public client.
+        oidc_client_secret_file: Holds it in its first line.
+        oidc_scopes: What the provider is asked for.
+        oidc_role_claim: What the provider says of people that makes them something here.
+        oidc_roles: What each group is here, such as `hv-path=pathologist,hv-tech=technologist`.
+        oidc_name: What people call the provider; its host when empty.
+        oidc_only: Whether passwords let in administrators alone.
     """
 
     model_folder: Path = PACKAGED_MODEL
@@ -93,6 +116,15 @@ class Settings:
     session_hours: int = 12
     keep_days: int = 0
     keep_case_days: int = 0
+    oidc_issuer: str = ""
+    oidc_client_id: str = ""
+    oidc_client_secret: str = field(default="", repr=False)
+    oidc_client_secret_file: Path | None = None
+    oidc_scopes: str = "openid profile"
+    oidc_role_claim: str = "groups"
+    oidc_roles: str = ""
+    oidc_name: str = ""
+    oidc_only: bool = False
 
     @property
     def max_request_bytes(self) -> int:
@@ -127,7 +159,7 @@ def _parse(name: str, text: str) -> Any:
             raise ValueError(f"{PREFIX}{name.upper()} is {text!r}: {error}") from error
     if name == "trusted_hosts":
         return tuple(host.strip() for host in text.split(",") if host.strip())
-    if name in {"secret_key", "host", "database_url", "pictures_url", "queue_url"}:
+    if name in TEXTS:
         return text
     if name in SWITCHES:
         if text.lower() not in WORDS:

@@ -116,6 +116,7 @@ def open_server(settings: Settings) -> Any:
     """
     settings = _with_data_folder(settings)
     _check_key(settings)
+    _check_provider(settings)
     # A gallery asks for a hundred crops at once: that some of them wait is no news.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     queue = open_wakes(settings)
@@ -149,6 +150,21 @@ def _check_key(settings: Settings) -> None:
         raise Refusal(error) from error
     finally:
         database.close()
+
+
+def _check_provider(settings: Settings) -> None:
+    """Insist that single sign-on is set up as a whole, or not at all.
+
+    Raises:
+        click.ClickException: If a setting of it is missing or wrong.
+    """
+    from hematovision.services.trust import read_secret, read_trust
+
+    try:
+        read_trust(settings)
+        read_secret(settings)
+    except ValueError as error:
+        raise click.ClickException(visible(str(error))) from error
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -28,6 +28,7 @@ from hematovision.storage.tables import (
     AuditRow,
     Base,
     CaseRow,
+    ConfirmationRow,
     LinkRow,
     Milliseconds,
     PhotoRow,
@@ -35,7 +36,11 @@ from hematovision.storage.tables import (
     UserRow,
 )
 
-LEFT_OUT = {SignInRow.__tablename__, LinkRow.__tablename__}
+LEFT_OUT = {
+    SignInRow.__tablename__,
+    LinkRow.__tablename__,
+    ConfirmationRow.__tablename__,
+}
 """Whoever was signed in signs in again."""
 TELLING = (UserRow, CaseRow, PhotoRow, AuditRow)
 """An installation in which somebody did something has a row in one of these."""

@@ -26,6 +26,7 @@ from hematovision.storage.checkpoints import Checkpoint
 from hematovision.storage.custody import AuditKeyError, Custody
 from hematovision.storage.differentials import DifferentialStore
 from hematovision.storage.discards import DiscardStore
+from hematovision.storage.identities import IdentityStore
 from hematovision.storage.laboratory import LaboratoryStore
 from hematovision.storage.locator_checks import LocatorCheckStore
 from hematovision.storage.models import ModelStore
@@ -66,6 +67,7 @@ class Records:
         session: The transaction.
         custody: What guards the record of who did what.
         users: People, and who is signed in.
+        identities: Who they are at a provider that signs people in.
         cases: Films that somebody reads.
         photos: Theirs: what waits, what is read.
         cells: Theirs, and what models and people say of them.
@@ -91,6 +93,7 @@ class Records:
     session: Session
     custody: Custody
     users: UserStore = field(init=False)
+    identities: IdentityStore = field(init=False)
     cases: CaseStore = field(init=False)
     photos: PhotoStore = field(init=False)
     cells: CellStore = field(init=False)
@@ -115,6 +118,7 @@ class Records:
     def __post_init__(self) -> None:
         """Open the stores in the transaction."""
         self.users = UserStore(self.session)
+        self.identities = IdentityStore(self.session)
         self.cases = CaseStore(self.session)
         self.photos = PhotoStore(self.session)
         self.cells = CellStore(self.session)

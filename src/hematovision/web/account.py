@@ -16,6 +16,7 @@ from hematovision.services.sign_ins import (
     set_second_factor,
     sign_out_elsewhere,
 )
+from hematovision.services.single_sign_on import is_of_provider
 from hematovision.web.access import get_user, hand, needs, token_of_browser
 from hematovision.web.errors import STATUS_OF
 from hematovision.web.wiring import get_wiring
@@ -141,6 +142,7 @@ def _page(
     return render_template(
         "account.html",
         account=user,
+        elsewhere=is_of_provider(wiring.database, user),
         printed_name=get_printed_name(wiring.database, user),
         failure=failure,
         of=of,
