@@ -303,13 +303,11 @@ def test_provider_that_says_who_answers_must_say_it_always(
     way = provider.visit(visitor.get(START).location)
     assert visitor.get(way).status_code == HTTPStatus.BAD_REQUEST
     way = provider.visit(visitor.get(START).location)
-    answer = visitor.get(way, query_string=f"{way.partition('?')[2]}&iss={provider.issuer}")
+    answer = visitor.get(f"{way}&iss={provider.issuer}")
     assert answer.status_code == HTTPStatus.SEE_OTHER
 
 
-def test_session_of_before_is_left_behind(
-    visitor: FlaskClient, provider: IdentityProvider
-) -> None:
+def test_session_of_before_is_left_behind(visitor: FlaskClient, provider: IdentityProvider) -> None:
     way = provider.visit(visitor.get(START).location)
     with visitor.session_transaction() as session:
         session["planted"] = "by another"
