@@ -34,6 +34,7 @@ TEXTS = {
     "database_url",
     "pictures_url",
     "queue_url",
+    "trusted_proxy",
     "oidc_issuer",
     "oidc_client_id",
     "oidc_client_secret",
@@ -64,6 +65,8 @@ class Settings:
         host: Where the server listens.
         port: Where the server listens.
         trusted_hosts: Host names under which the server answers; a leading dot admits subdomains.
+        trusted_proxy: The address of a server before this one, which says from where and how
+            somebody comes; empty: nobody is believed that.
         max_file_bytes: Larger files are refused.
         max_files: Most pictures in one request.
         max_pixels: Larger pictures are refused from their header.
@@ -101,6 +104,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 5000
     trusted_hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")
+    trusted_proxy: str = ""
     max_file_bytes: int = 100 * 2**20
     max_files: int = 32
     max_pixels: int = 40_000_000

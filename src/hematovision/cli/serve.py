@@ -131,7 +131,20 @@ def open_server(settings: Settings) -> Any:
         threads=THREADS,
         ident=None,
         max_request_body_size=settings.max_request_bytes + FORM_BYTES,
+        **_believed(settings.trusted_proxy),
     )
+
+
+def _believed(proxy: str) -> dict[str, Any]:
+    """Say whom waitress believes from where and how somebody comes; what others say it drops."""
+    if not proxy:
+        return {"clear_untrusted_proxy_headers": True}
+    return {
+        "trusted_proxy": proxy,
+        "trusted_proxy_count": 1,
+        "trusted_proxy_headers": {"x-forwarded-for", "x-forwarded-proto"},
+        "clear_untrusted_proxy_headers": True,
+    }
 
 
 def _check_key(settings: Settings) -> None:

@@ -95,7 +95,10 @@ def leave() -> Response:
     # No redirect to the provider: the policy lets no form lead to another site.
     left = 1 if find_provider() and came_by_provider() else None
     forget()
-    return redirect(url_for("sign_in.form", left=left), 303)
+    answer = redirect(url_for("sign_in.form", left=left), 303)
+    # Pictures of cells may lie in the browser's cache; what it stores is the theme and no more.
+    answer.headers["Clear-Site-Data"] = '"cache"'
+    return answer
 
 
 @blueprint.get("/link/<token>")
