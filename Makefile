@@ -18,7 +18,7 @@ FROM ?=
 # A finished locator.onnx to take in the place of teaching one.
 LOCATOR ?=
 
-.PHONY: help run setup test lint bench train folds evaluate notebook pictures translations lock clean
+.PHONY: help run setup test lint audit secrets sbom bench train folds evaluate notebook pictures translations lock clean
 
 help: ## Say what each target does
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -32,11 +32,21 @@ setup: .venv/full ## Set up everything: training, tests, tools
 test: setup lint ## Check style and types, then run all tests with coverage
 	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term-missing:skip-covered
 
-lint: .venv/full ## Check style, types and floors
+lint: .venv/full ## Check style, types, floors, secrets and known weaknesses
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(MAKE) --no-print-directory -j 2 audit secrets
+
+audit: .venv/full ## Ask whether weaknesses of the pinned versions are known
+	$(BIN)/python .ci/audit.py
+
+secrets: .venv/full ## Look for secrets that nobody has said are none
+	$(BIN)/python .ci/secret_scan.py
+
+sbom: .venv/full ## List what a plain installation holds, in docs/sbom.json
+	$(BIN)/python .ci/sbom.py
 
 bench: .venv/full ## Measure how fast photos are read, reviewed and found again, and the record is proved
 	$(BIN)/python benchmarks/bench.py

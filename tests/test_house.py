@@ -11,7 +11,10 @@ from hematovision.cli import main
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS_PAGE = (ROOT / "docs/cli.md").read_text()
-HEAVY = {"tensorflow", "keras", "ray", "matplotlib", "cv2", "fpdf", "openpyxl", "fhir", "segno"}
+HEAVY = {"tensorflow", "keras", "ray", "matplotlib", "cv2", "fpdf", "openpyxl", "fhir", "segno"} | {
+    "authlib",
+    "joserfc",
+}
 
 
 @pytest.mark.parametrize(

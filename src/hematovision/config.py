@@ -37,6 +37,22 @@ RATE_OFF = "off"
 LISTS: dict[str, Callable[[str], Any]] = {"trusted_hosts": str, "webhook_networks": ip_network}
 """What has commas between its parts, and how each is read."""
 SWITCHES = {"keep_pictures"}
+SWITCHES = {"keep_pictures", "oidc_only"}
+TEXTS = {
+    "secret_key",
+    "host",
+    "database_url",
+    "pictures_url",
+    "queue_url",
+    "trusted_proxy",
+    "oidc_issuer",
+    "oidc_client_id",
+    "oidc_client_secret",
+    "oidc_scopes",
+    "oidc_role_claim",
+    "oidc_roles",
+    "oidc_name",
+}
 WORDS = {"yes": True, "true": True, "on": True, "1": True} | {
     "no": False,
     "false": False,
@@ -59,6 +75,8 @@ class Settings:
         host: Where the server listens.
         port: Where the server listens.
         trusted_hosts: Host names under which the server answers; a leading dot admits subdomains.
+        trusted_proxy: The address of a server before this one, which says from where and how
+            somebody comes; empty: nobody is believed that.
         max_file_bytes: Larger files are refused.
         max_files: Most pictures in one request.
         max_pixels: Larger pictures are refused from their header.
@@ -82,6 +100,15 @@ class Settings:
         keep_case_days: Cases are erased so many days after something was last done in them, and
             readings of no case so many days after they were made; 0 keeps them.
         webhook_networks: Of the laboratory, which webhooks may tell though they are not public.
+        oidc_issuer: The provider that signs people in beside passwords; empty for none.
+        oidc_client_id: What the provider calls this server.
+        oidc_client_secret: Proves to the provider that this server asks; none for a public client.
+        oidc_client_secret_file: Holds it in its first line.
+        oidc_scopes: What the provider is asked for.
+        oidc_role_claim: What the provider says of people that makes them something here.
+        oidc_roles: What each group is here, such as `hv-path=pathologist,hv-tech=technologist`.
+        oidc_name: What people call the provider; its host when empty.
+        oidc_only: Whether passwords let in administrators alone.
     """
 
     model_folder: Path = PACKAGED_MODEL
@@ -90,6 +117,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 5000
     trusted_hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")
+    trusted_proxy: str = ""
     max_file_bytes: int = 100 * 2**20
     max_files: int = 32
     max_pixels: int = 40_000_000
@@ -108,6 +136,15 @@ class Settings:
     keep_days: int = 0
     keep_case_days: int = 0
     webhook_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    oidc_issuer: str = ""
+    oidc_client_id: str = ""
+    oidc_client_secret: str = field(default="", repr=False)
+    oidc_client_secret_file: Path | None = None
+    oidc_scopes: str = "openid profile"
+    oidc_role_claim: str = "groups"
+    oidc_roles: str = ""
+    oidc_name: str = ""
+    oidc_only: bool = False
 
     @property
     def max_request_bytes(self) -> int:
@@ -143,6 +180,9 @@ def _parse(name: str, text: str) -> Any:
     if name in LISTS:
         return _parse_list(name, text)
     if name in {"secret_key", "host", "database_url", "pictures_url", "queue_url"}:
+    if name == "trusted_hosts":
+        return tuple(host.strip() for host in text.split(",") if host.strip())
+    if name in TEXTS:
         return text
     if name in SWITCHES:
         return _parse_switch(name, text)

@@ -404,6 +404,63 @@ class UserUnknownError(HematoVisionError):
     advice = "“hematovision users list” shows everybody."
 
 
+class ProviderUnreachableError(HematoVisionError):
+    """The provider that signs people in does not answer, or not as a provider does."""
+
+    advice = "Try again in a minute. A password of this server lets in all the same."
+
+
+class ProviderRefusedError(HematoVisionError):
+    """The provider did not sign somebody in."""
+
+    advice = "Try again; if it says no again, ask whoever runs it."
+
+
+class SignInUnprovenError(HematoVisionError):
+    """What came back from the provider does not prove who somebody is."""
+
+    advice = "Begin again on the page to sign in. It must be finished in the browser that began it."
+
+
+class RoleUnmappedError(HematoVisionError):
+    """The provider says nothing of somebody that makes them something here."""
+
+    advice = "Ask whoever runs it to put you into a group of HematoVision, then sign in again."
+
+
+class AccountShutError(HematoVisionError):
+    """Somebody whom the provider signs in is shut out here."""
+
+    advice = "Ask an administrator to let you in again."
+
+
+class PasswordElsewhereError(HematoVisionError):
+    """Somebody whom a provider signs in needs no password here."""
+
+    advice = "Change your password where you sign in."
+
+
+class AnotherPersonError(HematoVisionError):
+    """The provider signed in somebody other than who is signed in here."""
+
+    advice = "Sign in there as yourself, or sign out here first."
+
+
+class NotAskedAgainError(HematoVisionError):
+    """The provider let somebody through without asking who they are again."""
+
+    advice = (
+        "Ask whoever runs it to heed “max_age” and to send “auth_time”. Until then, ask an "
+        "administrator for a link that lets you choose a password for signing."
+    )
+
+
+class ConfirmationSpentError(HematoVisionError):
+    """That somebody confirmed who they are was used, is too old, or was for something else."""
+
+    advice = "Confirm once more who you are, then sign."
+
+
 class LastAdministratorError(HematoVisionError):
     """Without this person nobody could manage users any more."""
 

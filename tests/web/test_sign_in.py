@@ -52,6 +52,7 @@ def test_person_signs_in_and_out(visitor: FlaskClient, ines: User) -> None:
     assert visitor.get("/sign-in").location == "/"
     answer = post(visitor, "/sign-out", on="/")
     assert answer.location == "/sign-in"
+    assert answer.headers["Clear-Site-Data"] == '"cache"'
     assert visitor.get("/").location == "/sign-in"
 
 

@@ -116,6 +116,7 @@ def open_server(settings: Settings) -> Any:
     """
     settings = _with_data_folder(settings)
     _check_key(settings)
+    _check_provider(settings)
     # A gallery asks for a hundred crops at once: that some of them wait is no news.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     queue = open_wakes(settings)
@@ -130,7 +131,20 @@ def open_server(settings: Settings) -> Any:
         threads=THREADS,
         ident=None,
         max_request_body_size=settings.max_request_bytes + FORM_BYTES,
+        **_believed(settings.trusted_proxy),
     )
+
+
+def _believed(proxy: str) -> dict[str, Any]:
+    """Say whom waitress believes from where and how somebody comes; what others say it drops."""
+    if not proxy:
+        return {"clear_untrusted_proxy_headers": True}
+    return {
+        "trusted_proxy": proxy,
+        "trusted_proxy_count": 1,
+        "trusted_proxy_headers": {"x-forwarded-for", "x-forwarded-proto"},
+        "clear_untrusted_proxy_headers": True,
+    }
 
 
 def _check_key(settings: Settings) -> None:
@@ -149,6 +163,21 @@ def _check_key(settings: Settings) -> None:
         raise Refusal(error) from error
     finally:
         database.close()
+
+
+def _check_provider(settings: Settings) -> None:
+    """Insist that single sign-on is set up as a whole, or not at all.
+
+    Raises:
+        click.ClickException: If a setting of it is missing or wrong.
+    """
+    from hematovision.services.trust import read_secret, read_trust
+
+    try:
+        read_trust(settings)
+        read_secret(settings)
+    except ValueError as error:
+        raise click.ClickException(visible(str(error))) from error
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from hematovision.errors import (
     LastAdministratorError,
     LinkSpentError,
+    PasswordElsewhereError,
     UserNameInvalidError,
     UserNameTakenError,
     UserUnknownError,
@@ -35,10 +36,15 @@ def add_user(database: Database, name: str, role: Role, *, by: Hand) -> User:
     if not NAME.fullmatch(name):
         raise UserNameInvalidError("This cannot be a user's name.")
     with database.transaction() as records:
-        return _add(records, name, role, by)
+        return enrol(records, name, role, by=by)
 
 
-def _add(records: Records, name: str, role: Role, by: Hand) -> User:
+def enrol(records: Records, name: str, role: Role, *, by: Hand) -> User:
+    """Make an account within a transaction.
+
+    Raises:
+        UserNameTakenError: If somebody has the name.
+    """
     try:
         user = records.users.add(name, role, now=by.now)
     except AlreadyThereError as error:
@@ -85,12 +91,21 @@ def set_role(database: Database, user: User, role: Role, *, by: Hand) -> None:
         LastAdministratorError: If nobody could manage users any more.
     """
     with database.transaction() as records:
-        if role is not Role.ADMINISTRATOR:
-            _keep_an_administrator(records, user)
-        before = records.users.get(user.id).role
-        records.users.set_role(user.id, role)
-        details = {"from": str(before), "to": str(role)}
-        records.audit.add(by.event("user.role_changed", user, details))
+        put_role(records, user, role, by=by)
+
+
+def put_role(records: Records, user: User, role: Role, *, by: Hand, why: str = "") -> None:
+    """Change what somebody is within a transaction; a reason goes on record with it.
+
+    Raises:
+        LastAdministratorError: If nobody could manage users any more.
+    """
+    if role is not Role.ADMINISTRATOR:
+        _keep_an_administrator(records, user)
+    before = records.users.get(user.id).role
+    records.users.set_role(user.id, role)
+    details = {"from": str(before), "to": str(role)} | ({"why": why} if why else {})
+    records.audit.add(by.event("user.role_changed", user, details))
 
 
 def disable_user(database: Database, user: User, *, by: Hand) -> None:
@@ -134,15 +149,25 @@ def set_password(
 
     Raises:
         PasswordTooWeakError: If it would be guessed.
+        PasswordElsewhereError: If a provider signs them in, and they choose one by themselves: it
+            would let them in after the provider no longer does.
     """
     hashed = hash_password(password, name=user.name)
     with database.transaction() as records:
+        if by.user_id == user.id and is_elsewhere(records, user):
+            raise PasswordElsewhereError("Another server signs you in.")
         records.users.set_password_hash(user.id, hashed)
         records.users.remove_sign_ins(user.id, but=keep)
         records.users.forget_failures(user.name)
         ended = records.tokens.remove_all(user.id) if end_programs else 0
         details = {"tokens_ended": ended} if end_programs else {}
         records.audit.add(by.event("user.password_changed", user, details))
+
+
+def is_elsewhere(records: Records, user: User) -> bool:
+    """Tell whether a provider signs somebody in, and no password of ours does."""
+    hashed = records.users.secrets_of(user.id).password_hash
+    return hashed is None and records.identities.has(user.id)
 
 
 def reset_password(database: Database, user: User, *, by: Hand) -> str:
@@ -224,7 +249,7 @@ def _first_administrator(records: Records, by: Hand) -> User:
             return user
     found = records.users.find(FIRST_NAME)
     if found is None:
-        return _add(records, FIRST_NAME, Role.ADMINISTRATOR, by)
+        return enrol(records, FIRST_NAME, Role.ADMINISTRATOR, by=by)
     # Somebody of that name was shut out, or made something else, and no administrator is left.
     records.users.set_disabled(found.id, None)
     records.users.set_role(found.id, Role.ADMINISTRATOR)

@@ -29,6 +29,7 @@ from hematovision.storage.tables import (
     AuditRow,
     Base,
     CaseRow,
+    ConfirmationRow,
     LinkRow,
     Milliseconds,
     PhotoRow,
@@ -36,7 +37,12 @@ from hematovision.storage.tables import (
     UserRow,
 )
 
-LEFT_OUT = {SignInRow.__tablename__, LinkRow.__tablename__, AnswerRow.__tablename__}
+LEFT_OUT = {
+    SignInRow.__tablename__,
+    LinkRow.__tablename__,
+    ConfirmationRow.__tablename__,
+    AnswerRow.__tablename__,
+}
 """Whoever was signed in signs in again, and what was answered before is answered anew."""
 TELLING = (UserRow, CaseRow, PhotoRow, AuditRow)
 """An installation in which somebody did something has a row in one of these."""

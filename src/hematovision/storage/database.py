@@ -30,6 +30,7 @@ from hematovision.storage.custody import AuditKeyError, Custody
 from hematovision.storage.deliveries import DeliveryStore
 from hematovision.storage.differentials import DifferentialStore
 from hematovision.storage.discards import DiscardStore
+from hematovision.storage.identities import IdentityStore
 from hematovision.storage.jobs import JobStore
 from hematovision.storage.laboratory import LaboratoryStore
 from hematovision.storage.locator_checks import LocatorCheckStore
@@ -47,8 +48,8 @@ from hematovision.storage.seconds import SecondStore
 from hematovision.storage.signatures import SignatureStore
 from hematovision.storage.tokens import TokenStore
 from hematovision.storage.users import UserStore
-from hematovision.storage.webhooks import WebhookStore
 from hematovision.storage.watched import WatchedStore
+from hematovision.storage.webhooks import WebhookStore
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 FILE = "hematovision.sqlite"
@@ -79,6 +80,7 @@ class Records:
         users: People, and who is signed in.
         tokens: What their programs show.
         answers: What programs were answered, for requests that come again.
+        identities: Who they are at a provider that signs people in.
         cases: Films that somebody reads.
         photos: Theirs: what waits, what is read.
         jobs: Photos of no case that were sent to be read later.
@@ -110,6 +112,7 @@ class Records:
     users: UserStore = field(init=False)
     tokens: TokenStore = field(init=False)
     answers: AnswerStore = field(init=False)
+    identities: IdentityStore = field(init=False)
     cases: CaseStore = field(init=False)
     photos: PhotoStore = field(init=False)
     jobs: JobStore = field(init=False)
@@ -140,6 +143,7 @@ class Records:
         self.users = UserStore(self.session)
         self.tokens = TokenStore(self.session)
         self.answers = AnswerStore(self.session)
+        self.identities = IdentityStore(self.session)
         self.cases = CaseStore(self.session)
         self.photos = PhotoStore(self.session)
         self.jobs = JobStore(self.session)

@@ -132,6 +132,32 @@ class SignInRow(Base):
     expires_at: Mapped[datetime] = mapped_column(Moment, index=True)
 
 
+class IdentityRow(Base):
+    """Who somebody is at a provider that signs people in."""
+
+    __tablename__ = "identities"
+    __table_args__ = (UniqueConstraint("issuer", "subject"),)
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    issuer: Mapped[str] = mapped_column(String(512))
+    subject: Mapped[str] = mapped_column(String(255))
+    """The provider gives it to nobody else; names and addresses may pass to others."""
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
+    created_at: Mapped[datetime] = mapped_column(Moment)
+
+
+class ConfirmationRow(Base):
+    """Somebody proved anew who they are, for one thing and a few minutes."""
+
+    __tablename__ = "confirmations"
+
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
+    what: Mapped[bytes] = mapped_column(LargeBinary(32))
+    """The hash of what it is good for."""
+    expires_at: Mapped[datetime] = mapped_column(Moment, index=True)
+
+
 class LinkRow(Base):
     """A link that lets somebody in once."""
 

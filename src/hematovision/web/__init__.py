@@ -32,12 +32,14 @@ from hematovision.web import (
     models,
     numbers,
     pages,
+    provider,
     quality,
     rates,
     second,
     security,
     sign_in,
     signing,
+    single_sign_on,
     uploads,
     users,
     vocabulary,
@@ -100,6 +102,8 @@ def create_app(
     models.init_app(app)
     health.init_app(app)
     sign_in.init_app(app)
+    provider.init_app(app, settings)
+    single_sign_on.init_app(app)
     account.init_app(app)
     keys.init_app(app)
     laboratory.init_app(app)

@@ -25,7 +25,15 @@ from hematovision.web.wiring import get_wiring
 
 View = TypeVar("View", bound=Callable[..., Any])
 
-OF_PEOPLE = {"account", "erasing", "keys", "laboratory_signing", "signing", "users"}
+OF_PEOPLE = {
+    "account",
+    "erasing",
+    "keys",
+    "laboratory_signing",
+    "signing",
+    "single_sign_on",
+    "users",
+}
 """Blueprints that no token opens: who finds one must not make others, let people in, sign, erase or
 say what is asked for before somebody signs."""
 
@@ -106,14 +114,18 @@ def token_of_browser() -> str:
     return str(session.get(SIGN_IN, ""))
 
 
-def way_back() -> str:
+def is_way(wanted: str) -> bool:
+    """Tell whether an address is one of our own pages, and nowhere else."""
+    return wanted.startswith("/") and not wanted.startswith(("//", "/\\")) and wanted.isprintable()
+
+
+def way_back(wanted: str | None = None) -> str:
     """Give where somebody wanted to go before they had to sign in: a page of ours, or the first.
 
     Where there are cases that is what waits, and else a place to put a photo.
     """
-    wanted = request.args.get("next", "")
-    ours = wanted.startswith("/") and not wanted.startswith(("//", "/\\")) and wanted.isprintable()
-    if ours:
+    wanted = request.args.get("next", "") if wanted is None else wanted
+    if is_way(wanted):
         return wanted
     return url_for("cases.show" if has_cases(get_wiring().database) else "pages.home")
 

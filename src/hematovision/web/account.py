@@ -16,6 +16,7 @@ from hematovision.services.sign_ins import (
     set_second_factor,
     sign_out_elsewhere,
 )
+from hematovision.services.single_sign_on import is_of_provider
 from hematovision.services.tokens import DAYS, USUAL_DAYS, add_token, remove_token
 from hematovision.web.access import get_user, hand, needs, token_of_browser
 from hematovision.web.errors import STATUS_OF
@@ -152,6 +153,7 @@ def _page(
     return render_template(
         "account.html",
         account=user,
+        elsewhere=is_of_provider(wiring.database, user),
         printed_name=get_printed_name(wiring.database, user),
         failure=failure,
         of=of,

@@ -22,6 +22,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "img-src 'self' data: blob:",
         "connect-src 'self'",
         "font-src 'none'",
+        "object-src 'none'",
         "form-action 'self'",
         "base-uri 'none'",
         "frame-ancestors 'none'",
@@ -37,6 +38,8 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), usb=()",
 }
+STRICT_TRANSPORT = "max-age=31536000; includeSubDomains"
+"""Said over HTTPS only; browsers heed it nowhere else, and then come by HTTPS alone for a year."""
 
 csrf = CSRFProtect()
 
@@ -53,8 +56,14 @@ class SessionInterface(SecureCookieSessionInterface):
     """Flask's own, with `Secure` on the cookie whenever the request came over HTTPS.
 
     A laboratory's first installation is http://127.0.0.1; a cookie that is always `Secure` would
-    not come back there in every browser, and no form could be sent.
+    not come back there in every browser, and no form could be sent. Over HTTPS its name begins with
+    `__Host-`: no other host of the domain can plant it, nor can a page without TLS.
     """
+
+    def get_cookie_name(self, app: Flask) -> str:
+        """Name the cookie."""
+        name = super().get_cookie_name(app)
+        return f"__Host-{name}" if request.is_secure else name
 
     def get_cookie_secure(self, app: Flask) -> bool:
         """Say whether the cookie may only travel over HTTPS."""
@@ -130,6 +139,8 @@ def _is_cross_site() -> bool:
 
 def _add_headers(response: Response) -> Response:
     response.headers.update(HEADERS)
+    if request.is_secure:
+        response.headers["Strict-Transport-Security"] = STRICT_TRANSPORT
     if request.endpoint != "static":
         # Only a view that says otherwise lets the browser keep anything.
         response.headers.setdefault("Cache-Control", "no-store")
