@@ -20,6 +20,7 @@ RANGES = {
     "max_archive_files": (1, 10**6),
     "max_archive_bytes": (1, LARGE),
     "threads": (0, 256),
+    "decoders": (0, 64),
     "idle_minutes": (1, 24 * 60),
     "session_hours": (1, 24 * 7),
     "keep_days": (0, 36_500),
@@ -56,6 +57,8 @@ class Settings:
         max_archive_files: Most files in one ZIP, pictures or not.
         max_archive_bytes: Of one ZIP no more is unpacked.
         threads: Threads that one inference may use; 0 takes every core.
+        decoders: Processes that decode pictures, at most, beside each server and worker; 0 for as
+            many as there are cores, 2 to 4.
         database_url: Where all but pictures is kept, as SQLAlchemy writes it; a file in
             `data_folder` when empty.
         admin_password_file: Holds the password that the first administrator gets.
@@ -84,6 +87,7 @@ class Settings:
     max_archive_files: int = 5000
     max_archive_bytes: int = 2**30
     threads: int = 0
+    decoders: int = 0
     database_url: str = field(default="", repr=False)
     admin_password_file: Path | None = None
     pictures_url: str = ""

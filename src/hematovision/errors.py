@@ -91,6 +91,35 @@ class UnreadableImageError(HematoVisionError):
     advice = "It was probably cut off while copying. Copy it again from the microscope."
 
 
+class DecodingTookTooLongError(HematoVisionError):
+    """The picture keeps its decoder busy for longer than any photo would."""
+
+    advice = "Save the photo anew with another program, as PNG or JPEG, and send that."
+
+
+class DecoderCrashedError(HematoVisionError):
+    """The process that decodes pictures did not survive this one."""
+
+    advice = "Save the photo anew with another program, as PNG or JPEG, and send that."
+
+
+class DecodersBusyError(HematoVisionError):
+    """All processes that decode pictures are at work, and many pictures wait."""
+
+    advice = "Send it again in a minute."
+
+
+class ImageTooHeavyError(HematoVisionError):
+    """Decoding takes more memory than a picture of the largest size needs."""
+
+    advice = "Save the photo anew with another program, as PNG or JPEG, and send that."
+
+    @classmethod
+    def of_any(cls) -> Self:
+        """Say it of any picture."""
+        return cls("Decoding it takes more memory than is allowed.")
+
+
 class AnimatedImageError(HematoVisionError):
     """The file holds a moving picture."""
 

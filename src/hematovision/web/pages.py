@@ -119,7 +119,13 @@ def _read(
     start, settings = time.perf_counter(), wiring.settings
     try:
         data = take_bytes(file.stream, max_bytes=settings.max_file_bytes)
-        read = read_image(data, reader=reader, max_pixels=settings.max_pixels, explain=explain)
+        read = read_image(
+            data,
+            reader=reader,
+            max_pixels=settings.max_pixels,
+            explain=explain,
+            decoder=wiring.decoder,
+        )
     except HematoVisionError as error:
         if alone:
             raise
