@@ -73,8 +73,8 @@ def _streamed(files: dict[str, bytes]) -> bytes:
     return pipe.written
 
 
-def unpack(data: bytes) -> None:
-    """Unpack a ZIP as intake does.
+def unpack(data: bytes) -> str:
+    """Unpack a ZIP as intake does; say what became of it.
 
     Raises:
         HematoVisionError: If it is refused.
@@ -82,11 +82,14 @@ def unpack(data: bytes) -> None:
     """
     stream = io.BytesIO(data)
     is_archive(stream)
-    sizes = [len(entry.content or b"") for entry in read_archive(stream, LIMITS)]
+    entries = list(read_archive(stream, LIMITS))
+    sizes = [len(entry.content or b"") for entry in entries]
     if sum(sizes) > LIMITS.bytes or max(sizes, default=0) > LIMITS.entry_bytes:
         raise WrongError("more was unpacked than is allowed")
     if len(sizes) > LIMITS.entries:
         raise WrongError("more entries than are allowed")
+    refused = sorted({entry.failure.code() for entry in entries if entry.failure})
+    return f"read but for {refused[0]}" if refused else "read"
 
 
 def send(tally: Tally, data: bytes) -> None:
@@ -95,8 +98,7 @@ def send(tally: Tally, data: bytes) -> None:
     tracemalloc.reset_peak()
     before = tracemalloc.get_traced_memory()[0]
     try:
-        unpack(data)
-        outcome = "read"
+        outcome = unpack(data)
     except HematoVisionError as error:
         outcome = error.code()
     except Exception as error:  # what is looked for

@@ -17,6 +17,7 @@ NAMES += (b"fcTL", b"fdAT", b"gAMA", b"cHRM", b"pHYs", b"sRGB", b"tEXt")
 BITMAP = {"<I": (2, 10, 14, 18, 30, 34, 46, 54, 58, 62, 66), "<i": (22,), "<H": (26, 28)}
 FIELDS = [(form, place) for form, places in BITMAP.items() for place in places]
 FOURS = (b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF", b"ICCP", b"EXIF", b"XMP ")
+RECORD = rb"PK(?:\x01\x02|\x03\x04|\x05\x06|\x06\x06|\x07\x08)"
 
 Mutation = Callable[[random.Random, bytearray], bytearray]
 
@@ -233,10 +234,7 @@ def _webp(chance: random.Random, data: bytearray) -> bytearray:
 
 def _zip(chance: random.Random, data: bytearray) -> bytearray:
     """Change a field of a record."""
-    starts = [
-        found.start()
-        for found in re.finditer(rb"PK(?:\x01\x02|\x03\x04|\x05\x06|\x06\x06|\x07\x08)", data)
-    ]
+    starts = [found.start() for found in re.finditer(RECORD, data)]
     if not starts:
         return _flip(chance, data)
     place = chance.choice(starts) + chance.randrange(4, 46)

@@ -73,7 +73,18 @@ def _work(question: bytes, file: int, shown: mmap.mmap) -> bytes:
     except MemoryError:
         return _with_words(REFUSED, pack_refusal(ImageTooHeavyError.of_any()))
     except Exception as error:  # a bug of ours, which the one who asks puts on record
-        return _with_words(BROKEN, f"{type(error).__name__}: {error}".encode()[:LONGEST])
+        return _with_words(BROKEN, _place_of(error).encode()[:LONGEST])
+
+
+def _place_of(error: Exception) -> str:
+    """Say what happened and where; never its message, which may hold bytes of the picture."""
+    places = []
+    step = error.__traceback__
+    while step is not None:
+        code = step.tb_frame.f_code
+        places.append(f"{os.path.basename(code.co_filename)}:{step.tb_lineno} {code.co_name}")  # noqa: PTH119
+        step = step.tb_next
+    return f"{type(error).__name__} at {' > '.join(places)}"
 
 
 def _with_words(what: bytes, words: bytes) -> bytes:

@@ -125,7 +125,12 @@ def _open_checked(data: bytes, max_pixels: int) -> ImageFile:
         raise EmptyFileError("The file is empty.")
     refuse_crumbs(data)
     image = _open(data, max_pixels)
-    _refuse_by_header(image, max_pixels)
+    try:
+        _refuse_by_header(image, max_pixels)
+    except HematoVisionError:
+        raise
+    except Exception as error:  # A number of the header may be a text, or many numbers.
+        raise _refusal_of_header(data) from error
     return image
 
 

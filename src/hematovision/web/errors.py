@@ -264,6 +264,8 @@ def _answer_named(error: HematoVisionError) -> Response:
     if isinstance(error, NotSignedInError):
         # RFC 9110 asks for it, and it tells a program what to send; browsers do nothing with it.
         answer.headers["WWW-Authenticate"] = 'Bearer realm="HematoVision"'
+    if isinstance(error, DecodersBusyError):
+        answer.headers["Retry-After"] = "10"
     return answer
 
 
