@@ -18,7 +18,7 @@ FROM ?=
 # A finished locator.onnx to take in the place of teaching one.
 LOCATOR ?=
 
-.PHONY: help run setup test lint audit secrets sbom bench train folds evaluate notebook pictures translations lock clean
+.PHONY: help run setup test lint audit secrets sbom bench fuzz train folds evaluate notebook pictures translations lock clean
 
 help: ## Say what each target does
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -52,6 +52,11 @@ bench: .venv/full ## Measure how fast photos are read, reviewed and found again,
 	$(BIN)/python benchmarks/bench.py
 	$(BIN)/python -m benchmarks.history
 	$(BIN)/python -m benchmarks.audit
+
+fuzz: .venv/full ## Send 100,000 mutated pictures, 10,000 mutated ZIPs, and whatever the API may get
+	$(BIN)/python -m fuzzing.images --number 100000
+	$(BIN)/python -m fuzzing.archives --number 10000
+	$(BIN)/python -m fuzzing.api
 
 train: .venv/full ## Make the model folder from the pictures in DATA
 	$(LEARN) train --data $(DATA) --backbone-weights $(BACKBONE) \

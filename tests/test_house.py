@@ -85,3 +85,14 @@ def test_no_view_opens_the_database_itself() -> None:
     opens = re.compile(r"\.(?:reading|transaction)\(\)")
     views = sorted((ROOT / "src/hematovision/web").glob("*.py"))
     assert [path.name for path in views if opens.search(path.read_text())] == []
+
+
+def test_pictures_of_others_are_decoded_by_who_has_neither_keys_nor_database() -> None:
+    # `vision` decodes where it is told to; the demonstration opens what it has drawn itself.
+    decodes = re.compile(r"\b(?:decode_image|check_header)\(|\bImage\.open\(")
+    rooms = ("services", "web", "storage", "exchange", "jobs.py")
+    folder = ROOT / "src/hematovision"
+    files = [file for room in rooms for file in [folder / room, *(folder / room).rglob("*.py")]]
+    assert [
+        file.name for file in files if file.is_file() and decodes.search(file.read_text())
+    ] == []

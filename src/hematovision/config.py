@@ -2,7 +2,6 @@
 
 import os
 import re
-from collections.abc import Mapping
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -23,6 +22,7 @@ RANGES = {
     "max_archive_files": (1, 10**6),
     "max_archive_bytes": (1, LARGE),
     "threads": (0, 256),
+    "decoders": (0, 64),
     "idle_minutes": (1, 24 * 60),
     "session_hours": (1, 24 * 7),
     "keep_days": (0, 36_500),
@@ -36,7 +36,6 @@ RATE_OFF = "off"
 
 LISTS: dict[str, Callable[[str], Any]] = {"trusted_hosts": str, "webhook_networks": ip_network}
 """What has commas between its parts, and how each is read."""
-SWITCHES = {"keep_pictures"}
 SWITCHES = {"keep_pictures", "oidc_only"}
 TEXTS = {
     "secret_key",
@@ -83,6 +82,8 @@ class Settings:
         max_archive_files: Most files in one ZIP, pictures or not.
         max_archive_bytes: Of one ZIP no more is unpacked.
         threads: Threads that one inference may use; 0 takes every core.
+        decoders: Processes that decode pictures, at most, beside each server and worker; 0 for as
+            many as there are cores, 2 to 4.
         database_url: Where all but pictures is kept, as SQLAlchemy writes it; a file in
             `data_folder` when empty.
         admin_password_file: Holds the password that the first administrator gets.
@@ -124,6 +125,7 @@ class Settings:
     max_archive_files: int = 5000
     max_archive_bytes: int = 2**30
     threads: int = 0
+    decoders: int = 0
     database_url: str = field(default="", repr=False)
     admin_password_file: Path | None = None
     pictures_url: str = ""
@@ -179,9 +181,6 @@ def _parse(name: str, text: str) -> Any:
             raise ValueError(f"{PREFIX}{name.upper()} is {text!r}: {error}") from error
     if name in LISTS:
         return _parse_list(name, text)
-    if name in {"secret_key", "host", "database_url", "pictures_url", "queue_url"}:
-    if name == "trusted_hosts":
-        return tuple(host.strip() for host in text.split(",") if host.strip())
     if name in TEXTS:
         return text
     if name in SWITCHES:
@@ -209,6 +208,8 @@ def _parse_rate(name: str, text: str) -> str:
             f"{PREFIX}{name.upper()} is {text!r}; it must be such as “600 per minute”, or “off”."
         )
     return text
+
+
 def _parse_list(name: str, text: str) -> tuple[Any, ...]:
     """Read the parts of a list; an empty one is left out."""
     try:

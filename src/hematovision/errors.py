@@ -147,6 +147,36 @@ class UnreadableImageError(HematoVisionError):
     advice = "It was probably cut off while copying. Copy it again from the microscope."
 
 
+class DecodingTookTooLongError(HematoVisionError):
+    """The picture keeps its decoder busy for longer than any photo would."""
+
+    advice = "Save the photo anew with another program, as PNG or JPEG, and send that."
+
+
+class DecoderCrashedError(HematoVisionError):
+    """The process that decodes pictures did not survive this one."""
+
+    advice = "Save the photo anew with another program, as PNG or JPEG, and send that."
+
+
+class DecodersBusyError(HematoVisionError):
+    """All processes that decode pictures are at work, and many pictures wait."""
+
+    advice = "Send it again in a minute."
+    seconds = 10
+
+
+class ImageTooHeavyError(HematoVisionError):
+    """Decoding takes more memory than a picture of the largest size needs."""
+
+    advice = "Save the photo anew with another program, as PNG or JPEG, and send that."
+
+    @classmethod
+    def of_any(cls) -> Self:
+        """Say it of any picture."""
+        return cls("Decoding it takes more memory than is allowed.")
+
+
 class AnimatedImageError(HematoVisionError):
     """The file holds a moving picture."""
 
@@ -730,9 +760,14 @@ class DatabaseAwayError(HematoVisionError):
     """The database does not answer, or not in time; what was asked for was not done."""
 
     advice = "Nothing was changed. Try again in a moment."
+    seconds = 5
 
 
 class StorageFullError(HematoVisionError):
     """There is no room left where something was to be kept."""
 
     advice = "Nothing was changed. Make room on the server's disk, then try again."
+
+
+PASSING = (DatabaseAwayError, StorageFullError, DecodersBusyError)
+"""What is no fault of what was sent: it may be sent again as it is."""

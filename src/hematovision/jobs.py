@@ -266,7 +266,8 @@ class Worker:
         photos = self._uncut.pop(case_id)
         if photos[CUT_AT_ONCE:]:
             self._uncut[case_id] = photos[CUT_AT_ONCE:]
-        album = Album(self.desk.database, self.desk.files, self.desk.max_pixels)
+        desk = self.desk
+        album = Album(desk.database, desk.files, desk.max_pixels, desk.decoder)
         prepare_crops(album, case_id, photos[:CUT_AT_ONCE])
         return True
 

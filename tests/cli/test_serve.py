@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 from waitress import wasyncore
 
@@ -199,6 +200,15 @@ def test_what_is_being_sent_waits_in_a_private_folder(settings: Settings) -> Non
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert server.adj.max_request_body_size > settings.max_request_bytes
     assert server.adj.ident is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="decodes in the process itself")
+def test_process_that_decodes_is_there_before_the_first_picture(settings: Settings) -> None:
+    server = open_server(replace(settings, port=0))
+    decoders = [one for one in psutil.Process().children() if "decoder" in str(one.cmdline())]
+    server.task_dispatcher.shutdown()
+    server.close()
+    assert decoders
 
 
 def test_served_page_answers(tmp_path: Path) -> None:

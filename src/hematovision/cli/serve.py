@@ -123,10 +123,13 @@ def open_server(settings: Settings) -> Any:
     listening = listen(settings.host.strip("[]"), settings.port)
     from waitress.server import create_server
 
+    from hematovision.vision.decoders import open_decoders
     from hematovision.web import create_app
 
+    decoder = open_decoders(settings.decoders, max_pixels=settings.max_pixels)
+    decoder.warm()
     return create_server(
-        create_app(settings, queue=queue),
+        create_app(settings, queue=queue, decoder=decoder),
         sockets=[listening],
         threads=THREADS,
         ident=None,

@@ -79,6 +79,7 @@ def _open_desk(tools: Tools) -> Iterator[tuple["Desk", "Shelf"]]:
             settings.keep_pictures,
             settings.max_pixels,
             policy=policy,
+            decoder=tools.open_decoders(settings),
         )
         yield desk, shelf
     except HematoVisionError as error:

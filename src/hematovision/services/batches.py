@@ -30,6 +30,7 @@ from hematovision.storage.database import Database
 from hematovision.storage.files import Files, PictureGoneError
 from hematovision.storage.photos import Photo, PhotoState, Sent
 from hematovision.storage.sealing import SealBrokenError
+from hematovision.vision.decoders import HERE, Decoder
 from hematovision.vision.decoding import MAX_PIXELS
 from hematovision.vision.stripping import strip
 
@@ -61,6 +62,7 @@ class Desk:
         max_pixels: Larger pictures are refused.
         shadow: Reads each photo after the reader did; what it says is kept, and not shown.
         policy: How long pictures and cases are kept.
+        decoder: Turns the bytes of pictures into pixels.
     """
 
     database: Database
@@ -70,6 +72,7 @@ class Desk:
     max_pixels: int = MAX_PIXELS
     shadow: CellReader | None = None
     policy: Policy = field(default_factory=Policy)
+    decoder: Decoder = HERE
 
 
 def add_photo(
@@ -186,7 +189,9 @@ def read_photo(desk: Desk, photo: Photo, worker: str, *, clock: Callable[[], dat
         return
     try:
         picture = desk.files.get(photo.file or "")
-        read = read_image(picture, reader=desk.reader, max_pixels=desk.max_pixels)
+        read = read_image(
+            picture, reader=desk.reader, max_pixels=desk.max_pixels, decoder=desk.decoder
+        )
         _strip(desk, photo, picture, read)
     except StorageFullError:
         # It is no fault of the photo; whoever reads it waits until there is room.
@@ -280,7 +285,7 @@ def _strip(desk: Desk, photo: Photo, picture: bytes, read: ReadPhoto) -> None:
     same pixels, and no picture that was read is left with its metadata.
     """
     if desk.keep_pictures and photo.file:
-        stripped = strip(picture, read.photo)
+        stripped = strip(picture, read.photo, desk.decoder)
         if stripped != picture:
             desk.files.put_again(photo.file, stripped)
 

@@ -20,7 +20,8 @@ from hematovision.storage.cases import Case
 from hematovision.storage.database import Database
 from hematovision.storage.files import Files
 from hematovision.storage.photos import Photo, PhotoState
-from hematovision.vision.decoding import MAX_PIXELS, check_header
+from hematovision.vision.decoders import HERE, Decoder
+from hematovision.vision.decoding import MAX_PIXELS
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class Tray:
         queue: Wakes those who read.
         limits: How large a file may be, and how much of a ZIP is read.
         max_pixels: Larger pictures are refused.
+        decoder: Looks at their headers.
     """
 
     database: Database
@@ -40,6 +42,7 @@ class Tray:
     queue: Queue
     limits: Limits
     max_pixels: int = MAX_PIXELS
+    decoder: Decoder = HERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +147,7 @@ class _Intake:
     def _keep(self, name: str, picture: bytes) -> Arrival:
         """Let a picture wait, unless it cannot be one or was sent before."""
         try:
-            check_header(picture, max_pixels=self.tray.max_pixels)
+            self.tray.decoder.check(picture, max_pixels=self.tray.max_pixels)
         except HematoVisionError as error:
             return Arrival(name, failure=_bare(error))
         self._make_room()

@@ -15,7 +15,8 @@ from hematovision.storage.files import Files, PictureGoneError
 from hematovision.storage.photos import Sent
 from hematovision.storage.readings import KeptReading
 from hematovision.storage.sealing import SealBrokenError
-from hematovision.vision.decoding import MAX_PIXELS, decode_image
+from hematovision.vision.decoders import HERE, Decoder
+from hematovision.vision.decoding import MAX_PIXELS
 from hematovision.vision.stripping import strip
 
 log = logging.getLogger(__name__)
@@ -29,11 +30,13 @@ class Record:
         database: Keeps what was said.
         files: Keeps the pictures, sealed.
         keep_pictures: Whether pictures are kept at all.
+        decoder: Turns their bytes into pixels.
     """
 
     database: Database
     files: Files
     keep_pictures: bool
+    decoder: Decoder = HERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +57,16 @@ class Noted:
 
     @classmethod
     def of(
-        cls, read: ReadPhoto, data: bytes, *, keep_picture: bool, claim: str | None = None
+        cls,
+        read: ReadPhoto,
+        data: bytes,
+        *,
+        keep_picture: bool,
+        decoder: Decoder = HERE,
+        claim: str | None = None,
     ) -> Self:
         """Note what is kept of a photo, its reading and its file."""
-        picture = strip(data, read.photo) if keep_picture else None
+        picture = strip(data, read.photo, decoder) if keep_picture else None
         return cls(read.reading, len(data), picture, claim)
 
 
@@ -70,7 +79,7 @@ def record_reading(record: Record, read: ReadPhoto, data: bytes, *, by: Hand) ->
         data: The file as it was sent.
         by: Who sent it, through which door, when.
     """
-    noted = Noted.of(read, data, keep_picture=record.keep_pictures)
+    noted = Noted.of(read, data, keep_picture=record.keep_pictures, decoder=record.decoder)
     (photo_id,) = record_readings(record, [noted], by=by)
     return photo_id
 
@@ -133,7 +142,7 @@ def is_recorded(
 
 
 def find_picture(
-    files: Files, kept: KeptReading, *, max_pixels: int = MAX_PIXELS
+    files: Files, kept: KeptReading, *, max_pixels: int = MAX_PIXELS, decoder: Decoder = HERE
 ) -> RgbImage | None:
     """Give the photo of a reading; None where it is not kept, or not to be had any more.
 
@@ -141,6 +150,7 @@ def find_picture(
         files: Keeps the pictures.
         kept: The reading.
         max_pixels: Larger pictures are refused.
+        decoder: Turns its bytes into pixels.
 
     Returns:
         The upright photo of shape (height, width, 3), RGB, uint8, 0-255.
@@ -148,7 +158,7 @@ def find_picture(
     if kept.file is None:
         return None
     try:
-        return decode_image(files.get(kept.file), max_pixels=max_pixels)
+        return decoder.decode(files.get(kept.file), max_pixels=max_pixels)
     except (PictureGoneError, SealBrokenError):
         log.exception("The picture of photo %d cannot be shown", kept.photo_id)
         return None

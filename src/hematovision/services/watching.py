@@ -14,6 +14,7 @@ from typing import Self
 
 from hematovision.cells import CellReader, PhotoReading
 from hematovision.errors import (
+    PASSING,
     AccessionTakenError,
     CaseUnknownError,
     HematoVisionError,
@@ -28,7 +29,6 @@ from hematovision.services.recording import Noted, Record, record_readings
 from hematovision.storage.cases import Case
 from hematovision.storage.database import Database
 from hematovision.storage.inserts import AlreadyThereError
-from hematovision.vision.decoding import check_header
 
 MOST_ATTEMPTS = 3
 REPORT = "Keep it, and report it together with what the log says."
@@ -140,6 +140,8 @@ def _take_bytes(watch: Watch, taken: Taken) -> bytes:
     """Give the bytes of a file."""
     try:
         return watch.inbox.read(taken, max_bytes=watch.tray.limits.entry_bytes)
+    except PASSING:
+        raise
     except HematoVisionError as error:
         raise _RefusedError.by(error) from error
     except NoFileError as error:
@@ -157,6 +159,8 @@ def _attempt(watch: Watch, taken: Taken) -> Iterator[None]:
         raise _RefusedError(f"Reading it ended in a fault {attempts} times. {REPORT}")
     try:
         yield
+    except PASSING:
+        raise
     except HematoVisionError as error:
         raise _RefusedError.by(error) from error
     watch.inbox.give_back(taken)
@@ -166,8 +170,16 @@ def _read(watch: Watch, taken: Taken, data: bytes, by: Hand) -> Settled:
     """Read a photo of no case."""
     reader, record = watch.reader(), watch.record
     with _attempt(watch, taken):
-        photo = read_image(data, reader=reader, max_pixels=watch.tray.max_pixels)
-    noted = Noted.of(photo, data, keep_picture=record.keep_pictures, claim=taken.claim)
+        photo = read_image(
+            data, reader=reader, max_pixels=watch.tray.max_pixels, decoder=record.decoder
+        )
+        noted = Noted.of(
+            photo,
+            data,
+            keep_picture=record.keep_pictures,
+            decoder=record.decoder,
+            claim=taken.claim,
+        )
     (photo_id,) = record_readings(record, [noted], by=by)
     return Settled(taken, Fate.READ, photo_id=photo_id, reading=photo.reading)
 
@@ -176,14 +188,16 @@ def _send(watch: Watch, taken: Taken, accession: str, data: bytes, by: Hand) -> 
     """Let a photo wait in its case."""
     with _attempt(watch, taken):
         # Nor does a ZIP come in, of which more than one photo would be made.
-        check_header(data, max_pixels=watch.tray.max_pixels)
+        watch.tray.decoder.check(data, max_pixels=watch.tray.max_pixels)
     try:
         case = _keep_case(watch.record.database, accession, by)
         sending = Sending(case.id, taken.claim, claim=taken.claim)
         (arrival,) = take_in(watch.tray, sending, [("", io.BytesIO(data))], by=by)
+    except PASSING:
+        raise
     except HematoVisionError as error:
         raise _RefusedError.by(error) from error
-    if isinstance(arrival.failure, KeyOutdatedError):
+    if isinstance(arrival.failure, (KeyOutdatedError, *PASSING)):
         raise arrival.failure
     if arrival.photo is None:
         raise _RefusedError.by(arrival.failure or CaseUnknownError("There is no such case."))

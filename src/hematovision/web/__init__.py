@@ -6,6 +6,7 @@ from jinja2 import StrictUndefined
 from hematovision.cells import CellReader, Queue
 from hematovision.config import Settings
 from hematovision.storage.database import Database, open_database
+from hematovision.vision.decoders import HERE, Decoder
 from hematovision.web import (
     access,
     account,
@@ -53,6 +54,7 @@ def create_app(
     reader: CellReader | None = None,
     database: Database | None = None,
     queue: Queue | None = None,
+    decoder: Decoder = HERE,
 ) -> Flask:
     """Make the application.
 
@@ -62,6 +64,8 @@ def create_app(
         database: Where accounts, cases and readings are kept; opened as the settings say when left
             out.
         queue: Wakes those who read photos in the background; when left out they look by themselves.
+        decoder: Turns the bytes of pictures into pixels; when left out they meet this very process,
+            with its keys and its database.
 
     Returns:
         The application. It starts without a model too, and then says so and reads nothing.
@@ -71,7 +75,7 @@ def create_app(
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     database = database or open_database(settings.database_url, settings.data_folder)
-    wiring.init_app(app, settings, reader, database, queue)
+    wiring.init_app(app, settings, reader, database, queue, decoder)
     demonstration.init_app(app)
     # Its limit comes before anything reads a form.
     uploads.init_app(app, settings)

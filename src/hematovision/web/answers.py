@@ -63,7 +63,13 @@ def read_upload(file: FileStorage, reader: CellReader, *, alone: bool, explain: 
     settings = wiring.settings
     try:
         data = take_bytes(file.stream, max_bytes=settings.max_file_bytes)
-        read = read_image(data, reader=reader, max_pixels=settings.max_pixels, explain=explain)
+        read = read_image(
+            data,
+            reader=reader,
+            max_pixels=settings.max_pixels,
+            explain=explain,
+            decoder=wiring.decoder,
+        )
     except HematoVisionError as error:
         if alone:
             raise

@@ -165,7 +165,9 @@ def arrivals_of(
         entry_bytes=settings.max_file_bytes,
         bytes=settings.max_archive_bytes,
     )
-    tray = Tray(wiring.database, wiring.files, wiring.queue, limits, settings.max_pixels)
+    tray = Tray(
+        wiring.database, wiring.files, wiring.queue, limits, settings.max_pixels, wiring.decoder
+    )
     incoming = ((upload.filename or "", upload.stream) for upload in uploads)
     return take_in(tray, sending, incoming, by=hand())
 

@@ -29,7 +29,7 @@ def crop_address(case_id: int, side: int) -> str:
 def album() -> Album:
     """Say where pictures are found."""
     wiring = get_wiring()
-    return Album(wiring.database, wiring.files, wiring.settings.max_pixels)
+    return Album(wiring.database, wiring.files, wiring.settings.max_pixels, wiring.decoder)
 
 
 @blueprint.get("/cells/<int:cell_id>.jpg")

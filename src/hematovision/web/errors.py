@@ -28,6 +28,9 @@ from hematovision.errors import (
     ConfirmationSpentError,
     CountInvalidError,
     DatabaseAwayError,
+    DecoderCrashedError,
+    DecodersBusyError,
+    DecodingTookTooLongError,
     DeliveryWaitsError,
     DocumentMissingError,
     DocumentUnreadableError,
@@ -49,6 +52,7 @@ from hematovision.errors import (
     IdempotencyKeyBusyError,
     IdempotencyKeyInvalidError,
     IdempotencyKeyReusedError,
+    ImageTooHeavyError,
     ImageTooLargeError,
     ImageTooSmallError,
     JobUnknownError,
@@ -125,6 +129,10 @@ STATUS_OF: dict[type[HematoVisionError], HTTPStatus] = {
     EmptyFileError: HTTPStatus.UNPROCESSABLE_ENTITY,
     UnsupportedFormatError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     UnreadableImageError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ImageTooHeavyError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    DecodingTookTooLongError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    DecoderCrashedError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    DecodersBusyError: HTTPStatus.SERVICE_UNAVAILABLE,
     AnimatedImageError: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     ImageTooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     ImageTooSmallError: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -224,10 +232,6 @@ STATUS_OF: dict[type[HematoVisionError], HTTPStatus] = {
 CHALLENGE = 'Bearer realm="HematoVision"'
 
 
-AWAY_SECONDS = 5
-"""Whether the database answers again may be tried so much later."""
-
-
 class UntrustedHostError(BadRequest):
     """The request was sent to a name that is not one of this server's."""
 
@@ -325,11 +329,10 @@ def answer_named(error: HematoVisionError) -> Response:
     if isinstance(error, NotAllowedError):
         refuse(error.code())
     answer = _answer(problem_of(error))
-    if isinstance(error, NotSignedInError):
-        # RFC 9110 asks for it, and it tells a program what to send; browsers do nothing with it.
-        answer.headers["WWW-Authenticate"] = 'Bearer realm="HematoVision"'
-    if isinstance(error, DatabaseAwayError):
-        answer.headers["Retry-After"] = str(AWAY_SECONDS)
+    if challenge := _challenge_of(error):
+        answer.headers["WWW-Authenticate"] = challenge
+    if seconds := getattr(error, "seconds", 0):
+        answer.headers["Retry-After"] = str(seconds)
     return answer
 
 
@@ -337,12 +340,7 @@ def _answer_full(error: OSError) -> Response:
     """Answer an upload that finds no room; whatever else the system says is a bug, or its own."""
     if error.errno not in NO_ROOM:
         raise error
-    return _answer_named(StorageFullError("There is no room left on the server's disk."))
-    if challenge := _challenge_of(error):
-        answer.headers["WWW-Authenticate"] = challenge
-    if seconds := getattr(error, "seconds", 0):
-        answer.headers["Retry-After"] = str(seconds)
-    return answer
+    return answer_named(StorageFullError("There is no room left on the server's disk."))
 
 
 def _challenge_of(error: HematoVisionError) -> str | None:

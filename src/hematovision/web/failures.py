@@ -6,9 +6,13 @@ from flask_babel import LazyString, lazy_gettext
 
 from hematovision.errors import (
     AnimatedImageError,
+    DecoderCrashedError,
+    DecodersBusyError,
+    DecodingTookTooLongError,
     EmptyFileError,
     FileTooLargeError,
     HematoVisionError,
+    ImageTooHeavyError,
     ImageTooLargeError,
     ImageTooSmallError,
     PhotoUnknownError,
@@ -40,6 +44,10 @@ OF_PHOTOS: dict[type[HematoVisionError], LazyString] = {
     AnimatedImageError: lazy_gettext("The picture moves: it has several frames."),
     ImageTooLargeError: lazy_gettext("The picture has more pixels than are read."),
     ImageTooSmallError: lazy_gettext("The picture has too few pixels to show a cell."),
+    ImageTooHeavyError: lazy_gettext("The picture takes too much memory to decode."),
+    DecodingTookTooLongError: lazy_gettext("The picture takes too long to decode."),
+    DecoderCrashedError: lazy_gettext("The decoder crashed at this picture."),
+    DecodersBusyError: lazy_gettext("Too many pictures wait to be decoded."),
 }
 OURS = {
     GONE: Words(

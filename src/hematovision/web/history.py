@@ -117,7 +117,9 @@ def _page_of(filing: Filing) -> str:
     wiring = get_wiring()
     kept = get_reading(wiring.database, filing.photo_id)
     _look(kept)
-    photo = find_picture(wiring.files, kept, max_pixels=wiring.settings.max_pixels)
+    photo = find_picture(
+        wiring.files, kept, max_pixels=wiring.settings.max_pixels, decoder=wiring.decoder
+    )
     if photo is None:
         picture = picture_without_photo(kept.reading, filing if filing.failure else None)
     else:
