@@ -192,12 +192,17 @@ def _open_watch(tools: Tools, folder: Path, interval: float, by_case: bool) -> I
 
     settings = tools.settings
     inbox = Inbox(folder, interval)
-    with open_record(settings) as record:
+    with open_record(settings) as plain:
+        # Whoever drops files here may be anybody.
+        decoder = tools.open_decoders(settings)
+        record = replace(plain, decoder=decoder)
         limits = Limits(
             settings.max_archive_files, settings.max_file_bytes, settings.max_archive_bytes
         )
         queue = open_wakes(settings)
-        tray = Tray(record.database, record.files, queue, limits, settings.max_pixels)
+        tray = Tray(
+            record.database, record.files, queue, limits, settings.max_pixels, decoder=decoder
+        )
         shelf = open_shelf(tools, record.database)
         try:
             inbox.open()
