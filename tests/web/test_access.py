@@ -27,6 +27,7 @@ MAY = {
     "static": EVERYBODY,
     "health.show": EVERYBODY,
     "api.openapi": SIGNED_IN,
+    "api.docs": SIGNED_IN,
     "api_health.show": EVERYBODY,
     "api_model.show": SIGNED_IN,
     "api_cases.index": SIGNED_IN,

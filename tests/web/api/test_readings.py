@@ -1,3 +1,4 @@
+import io
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -34,7 +35,7 @@ def test_picture_is_read_and_found_again(program: Program, jpeg: bytes) -> None:
 
 def test_reading_is_the_document_of_every_door(program: Program, jpeg: bytes) -> None:
     (reading,) = program.send(jpeg, data={"explain": "true"}).json["readings"]
-    form = {"image": [(__import__("io").BytesIO(jpeg), "a.jpg")], "explain": "1"}
+    form = {"image": [(io.BytesIO(jpeg), "a.jpg")], "explain": "1"}
     headers = {"Accept": "application/json"}
     predicted = program.post("/predict", data=form, headers=headers).json
     assert {name: reading[name] for name in predicted} == predicted
