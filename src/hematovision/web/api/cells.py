@@ -262,7 +262,10 @@ def crop(wanted: dict[str, Any], case_id: int, cell_id: int) -> Response:
     All cells of a case are shown at one scale unless `side` asks for another.
     """
     side = wanted["side"] or usual_side(get_wiring().database, case_id)
-    return jpeg_answer(get_crop(album(), case_id, cell_id, side))
+    jpeg = get_crop(album(), case_id, cell_id, side)
+    # Of the case, not of each cell: a program fetches hundreds.
+    look("crops.seen", f"case {case_id}", polled=True)
+    return jpeg_answer(jpeg)
 
 
 @resource.get("/cases/<int:case_id>/cells/<int:cell_id>/reviews")
