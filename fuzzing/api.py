@@ -13,16 +13,16 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import schemathesis
 from flask import Flask
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import HealthCheck, Phase, given, seed
+from hypothesis import settings as examined
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 from PIL import Image
@@ -44,7 +44,7 @@ from hematovision.services.accounts import add_token
 from hematovision.services.acting import add_film
 from hematovision.services.batches import Desk
 from hematovision.services.demonstrations import add_people, cast_of
-from hematovision.services.films import FIELDS_OF, drawn_films
+from hematovision.services.films import FIELDS_OF, Stage, drawn_films
 from hematovision.services.hands import Hand
 from hematovision.storage.database import Database, open_database
 from hematovision.vision.reader import load_reader
@@ -86,6 +86,12 @@ class Tally:
     calls: int = 0
     statuses: Counter[int] = field(default_factory=Counter)
     errors: dict[str, str] = field(default_factory=dict)
+
+    def note(self, what: str, case: schemathesis.Case) -> None:
+        """Note what went wrong, once of a kind."""
+        kind = what.partition(". ")[0]
+        asked = ascii(case.as_curl_command())[:MOST_SAID]
+        self.errors.setdefault(kind, f"{what}\n{asked}")
 
 
 def document_of(app: Flask) -> dict[str, Any]:
@@ -130,7 +136,7 @@ def _ask(
     number: int,
 ) -> None:
     @seed(number)
-    @settings(
+    @examined(
         max_examples=examples,
         deadline=None,
         database=None,
@@ -145,8 +151,12 @@ def _ask(
             case.path_parameters |= dict.fromkeys(numbers, few)
             if "Prefer" in case.headers:
                 case.headers["Prefer"] = "respond-async"
-        response = case.call(headers=dict(headers))
         tally.calls += 1
+        try:
+            response = case.call(headers=dict(headers))
+        except Exception as error:  # schemathesis hands on what the application did not catch
+            tally.note(f"{type(error).__name__}: {error}", case)
+            return
         tally.statuses[response.status_code] += 1
         if response.status_code in BUSY:
             return
@@ -154,9 +164,7 @@ def _ask(
             case.validate_response(response, checks=CHECKS)
         except (Failure, FailureGroup) as failure:
             for one in getattr(failure, "exceptions", (failure,)):
-                what = f"{response.status_code}: {one.title}. {one.message}"
-                asked = ascii(case.as_curl_command())[:MOST_SAID]
-                tally.errors.setdefault(one.title, f"{what}\n{asked}")
+                tally.note(f"{response.status_code}: {one.title}. {one.message}", case)
 
     # Of an address without parameters or content nothing can be asked that does not fit.
     with contextlib.suppress(Unsatisfiable):
@@ -182,14 +190,18 @@ def _encoded(photo: Image.Image, kind: str) -> bytes:
     return buffer.getvalue()
 
 
-def fill(app: Flask, reader: CellReader) -> Mapping[Role | None, Mapping[str, str]]:
-    """Put drawn cases into an application; give what shows who asks, by role."""
+def fill(
+    app: Flask, reader: CellReader, *, stages: Collection[Stage] = tuple(Stage)
+) -> Mapping[Role | None, Mapping[str, str]]:
+    """Put a drawn case of each stage into an application; give what shows who asks, by role."""
     wiring = app.extensions["hematovision"]
     database: Database = wiring.database
     by = Hand(None, "terminal", datetime.now(UTC))
     people = add_people(database, by=by)
     desk = Desk(database, wiring.files, reader)
     for film in drawn_films(seed=1, fields=dict.fromkeys(FIELDS_OF, 1)):
+        if film.stage not in stages:
+            continue
         add_film(desk, film, cast_of(people), clock=lambda: datetime.now(UTC))
     tokens: dict[Role | None, Mapping[str, str]] = {None: {}}
     for person in people:
@@ -211,7 +223,14 @@ def table_of(tallies: Sequence[Tally]) -> str:
 def run(*, examples: int, number: int, say: Callable[[str], object]) -> Sequence[Tally]:
     """Fuzz an application of its own, as everybody."""
     with tempfile.TemporaryDirectory(prefix="hematovision-fuzz-") as folder:
-        settings = Settings(data_folder=Path(folder), max_file_bytes=2**20)
+        settings = Settings.from_environment(
+            {
+                "HEMATOVISION_DATA_FOLDER": folder,
+                "HEMATOVISION_MAX_FILE_BYTES": str(2**20),
+                "HEMATOVISION_RATE_LIMIT": "off",
+                "HEMATOVISION_RATE_LIMIT_VISITORS": "off",
+            }
+        )
         database = open_database("", settings.data_folder)
         reader = load_reader(settings.model_folder)
         app = create_app(settings, reader, database)
