@@ -219,7 +219,7 @@ def picture(wanted: dict[str, Any], case_id: int, number: int) -> Response:
 def jpeg_answer(jpeg: bytes) -> Response:
     """Answer with a picture that only the program itself may keep."""
     answer = Response(jpeg, mimetype="image/jpeg")
-    answer.headers["Cache-Control"] = "private"
+    answer.headers["Cache-Control"] = "private, no-cache"
     return answer
 
 
