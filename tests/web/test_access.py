@@ -25,6 +25,7 @@ SIGNERS = {PATHOLOGIST, ADMINISTRATOR}
 MAY = {
     "static": EVERYBODY,
     "health.show": EVERYBODY,
+    "api.docs": SIGNED_IN,
     "api.openapi": SIGNED_IN,
     "api_health.show": EVERYBODY,
     "api_model.show": SIGNED_IN,

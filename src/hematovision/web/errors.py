@@ -92,7 +92,7 @@ from hematovision.errors import (
     megabytes,
 )
 from hematovision.web.looks import refuse
-from hematovision.web.uploads import asks_for_json
+from hematovision.web.uploads import asks_for_json, is_under_api
 from hematovision.web.vocabulary import advice_of, message_of
 
 STATUS_OF: dict[type[HematoVisionError], HTTPStatus] = {
@@ -259,6 +259,16 @@ _OF_STATUS: dict[int, tuple[str, LazyString, LazyString]] = {
         ),
     ),
 }
+_SEE_DOCS = lazy_gettext("“/api/docs” says what there is, and how it is asked for.")
+_UNDER_API: dict[int, tuple[str, LazyString, LazyString]] = {
+    404: ("not_found", lazy_gettext("There is nothing at this address."), _SEE_DOCS),
+    405: (
+        "method_not_allowed",
+        lazy_gettext("This address does not take such a request."),
+        _SEE_DOCS,
+    ),
+}
+"""Where no page is, nobody is sent to the first one."""
 
 
 def init_app(app: Flask) -> None:
@@ -291,7 +301,8 @@ def _too_large() -> Problem:
 
 def _answer_http(error: HTTPException) -> Response:
     status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
-    known = _OF_REQUESTS.get(type(error)) or _OF_STATUS.get(status)
+    ours = _OF_STATUS | (_UNDER_API if is_under_api() else {})
+    known = _OF_REQUESTS.get(type(error)) or ours.get(status)
     code, detail, advice = known or ("bad_request", error.description or error.name, _START_AGAIN)
     answer = _answer(Problem(status, code, str(detail), str(advice)))
     for name, value in error.get_headers():

@@ -68,12 +68,14 @@ def is_for_programs() -> bool:
     return request.path == "/api/v1" or request.path.startswith("/api/v1/")
 
 
-def asks_for_json() -> bool:
-    """Tell whether the client prefers a document to a page; `*/*` means a page.
+def is_under_api() -> bool:
+    """Tell whether the address is one of documents alone; a single page there shows theirs."""
+    return request.path.startswith("/api/") and request.path != "/api/docs"
 
-    Under `/api` there is one page, which documents it; everything else there is a document.
-    """
-    if request.path.startswith("/api/") and request.path != "/api/docs":
+
+def asks_for_json() -> bool:
+    """Tell whether the client prefers a document to a page; `*/*` means a page."""
+    if is_under_api():
         return True
     offered = ["text/html", "application/json", "application/problem+json"]
     return request.accept_mimetypes.best_match(offered, default="text/html") != "text/html"

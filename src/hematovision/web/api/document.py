@@ -17,6 +17,7 @@ IN_ADDRESSES = {
     "number": "The number of a photo within its case.",
     "cell_id": "The id of a cell; its number within its case is another.",
     "webhook_id": "The number of a webhook.",
+    "delivery_id": "The number of a delivery.",
 }
 """What the numbers in addresses are."""
 

@@ -93,7 +93,8 @@ def read(asked: dict[str, Any]) -> Any:
     """
     reader = get_wiring().get_reader()
     files = get_uploads()
-    if any(LATER.fullmatch(part) for part in request.headers.get("Prefer", "").split(",")):
+    wishes = ",".join(request.headers.getlist("Prefer")).split(",")
+    if any(map(LATER.fullmatch, wishes)):
         return _send(asked)
     alone, explain = len(files) == 1, asked["explain"]
     answers = [read_upload(file, reader, alone=alone, explain=explain) for file in files]

@@ -1,9 +1,9 @@
 """What flask-smorest does for us, done our way: a view's decorators are its document."""
 
+import json
 from collections.abc import Callable
 from copy import deepcopy
 from http import HTTPStatus
-from json import JSONDecodeError
 from typing import Any, NoReturn, TypeVar
 
 import flask_smorest
@@ -48,19 +48,20 @@ wrong, and whose `advice` says what to do."""
 class Parser(FlaskParser):
     """Reads what a request says of itself; what it does not know, it refuses."""
 
-    def _raw_load_json(self, req: Request) -> Any:
+    def load_json(self, req: Request, _schema: ma.Schema) -> Any:
+        """Read the document of a request.
+
+        Raises:
+            DocumentMissingError: If there is none.
+            DocumentUnreadableError: If it is no JSON, or more deeply nested or with longer numbers
+                than is read.
+        """
         if not is_json_request(req):
             raise DocumentMissingError("The request carries no JSON document.")
         try:
-            return super()._raw_load_json(req)
-        except JSONDecodeError:
-            raise
-        except (RecursionError, ValueError) as error:
-            # Nested without end, or a number of thousands of digits.
+            return json.loads(req.get_data())
+        except (ValueError, RecursionError) as error:
             raise DocumentUnreadableError("What was sent is not JSON.") from error
-
-    def _handle_invalid_json_error(self, error: Exception, *_args: Any, **_kwargs: Any) -> NoReturn:
-        raise DocumentUnreadableError("What was sent is not JSON.") from error
 
     def handle_error(self, error: ma.ValidationError, *_args: Any, **_kwargs: Any) -> NoReturn:
         """Name the fields and what is wrong with each."""
