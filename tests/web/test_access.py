@@ -26,6 +26,7 @@ SIGNERS = {PATHOLOGIST, ADMINISTRATOR}
 MAY = {
     "static": EVERYBODY,
     "health.show": EVERYBODY,
+    "api.docs": SIGNED_IN,
     "api.openapi": SIGNED_IN,
     "api.docs": SIGNED_IN,
     "api_health.show": EVERYBODY,

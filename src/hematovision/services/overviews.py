@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from hematovision.errors import PhotoUnknownError
+from hematovision.errors import CaseUnknownError, PhotoUnknownError
 from hematovision.labels import NO_CELL, UNIDENTIFIED, Label
 from hematovision.services.cases import the_case
 from hematovision.services.naming import own_labels
@@ -131,8 +131,9 @@ def get_summary(database: Database, case_id: int, *, user_id: int | None) -> Sum
         CaseUnknownError: If there is none.
     """
     with database.reading() as records:
-        found = records.overviews.find(the_case(records, case_id).id)
-        assert found is not None  # noqa: S101 - it was there in the same snapshot
+        found = records.overviews.find(case_id)
+        if found is None:
+            raise CaseUnknownError("There is no such case.")
         return blinded(records, [found], user_id)[0]
 
 

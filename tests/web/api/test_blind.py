@@ -15,7 +15,7 @@ from hematovision.storage.cases import Case
 from hematovision.storage.database import Database
 from hematovision.web.second import TELLING
 
-from .programs import V1, Program, program_of, read_all
+from .systems import V1, System, read_all, system_of
 
 HARMLESS = {
     "api_cases.show": "counts what the model says",
@@ -35,12 +35,12 @@ BODIES = {
 
 
 @pytest.fixture
-def omar(app: Flask, database: Database) -> Program:
-    return program_of(app, database, Role.PATHOLOGIST)
+def omar(app: Flask, database: Database) -> System:
+    return system_of(app, database, Role.PATHOLOGIST)
 
 
 @pytest.fixture
-def user(omar: Program, database: Database) -> User:
+def user(omar: System, database: Database) -> User:
     with database.reading() as records:
         found = records.users.find(Role.PATHOLOGIST)
     assert found is not None
@@ -49,11 +49,11 @@ def user(omar: Program, database: Database) -> User:
 
 @pytest.fixture
 def case(
-    app: Flask, database: Database, omar: Program, user: User, jpeg: bytes, reader: StubReader
+    app: Flask, database: Database, omar: System, user: User, jpeg: bytes, reader: StubReader
 ) -> Case:
     """Make a case that ines has read, and that Omar is reading a second time."""
-    made = program_of(app, database).post("/cases", {"accession": "26-1"}).get_json()
-    program_of(app, database).send(f"/cases/{made['id']}/photos", (jpeg, "1.jpg"))
+    made = system_of(app, database).post("/cases", {"accession": "26-1"}).get_json()
+    system_of(app, database).send(f"/cases/{made['id']}/photos", (jpeg, "1.jpg"))
     read_all(app, reader)
     with database.reading() as records:
         case = records.cases.find_by_id(made["id"])
@@ -77,7 +77,7 @@ def addresses(app: Flask) -> Iterator[tuple[str, str, str]]:
 
 
 def test_every_address_of_a_case_is_closed_to_its_second_reader_or_tells_nothing(
-    app: Flask, omar: Program, case: Case, jpeg: bytes
+    app: Flask, omar: System, case: Case, jpeg: bytes
 ) -> None:
     found = set()
     for endpoint, method, address in addresses(app):
@@ -92,7 +92,7 @@ def test_every_address_of_a_case_is_closed_to_its_second_reader_or_tells_nothing
 
 
 def test_what_stays_open_is_the_same_whatever_others_say(
-    omar: Program, database: Database, case: Case, jpeg: bytes
+    omar: System, database: Database, case: Case, jpeg: bytes
 ) -> None:
     def known() -> list[object]:
         told = [
@@ -114,7 +114,7 @@ def test_what_stays_open_is_the_same_whatever_others_say(
         assert known() == before, label
 
 
-def test_refusals_tell_nothing_either(omar: Program, database: Database, case: Case) -> None:
+def test_refusals_tell_nothing_either(omar: System, database: Database, case: Case) -> None:
     second = cells_of(database, case)[1]
     answers = {
         (answer.status_code, answer.get_json()["code"])
@@ -133,7 +133,7 @@ def test_refusals_tell_nothing_either(omar: Program, database: Database, case: C
 
 
 def test_case_opens_again_when_the_second_reading_ends(
-    omar: Program, database: Database, user: User, case: Case
+    omar: System, database: Database, user: User, case: Case
 ) -> None:
     give_up_second(database, case.id, by=hand_of(user))
     cells = omar.get(f"/cases/{case.id}/cells")
@@ -142,7 +142,7 @@ def test_case_opens_again_when_the_second_reading_ends(
 
 
 def test_others_see_the_case_meanwhile(app: Flask, database: Database, case: Case) -> None:
-    other = program_of(app, database, Role.TECHNOLOGIST)
+    other = system_of(app, database, Role.TECHNOLOGIST)
     assert other.get(f"/cases/{case.id}/differential").status_code == HTTPStatus.OK
 
 

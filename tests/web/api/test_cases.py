@@ -8,21 +8,21 @@ from hematovision.cells import CellType
 from hematovision.people import Role
 from hematovision.storage.database import Database
 
-from .programs import Program, program_of
+from .systems import System, system_of
 
 NEUTROPHIL = CellType.NEUTROPHIL
 
 
 @pytest.fixture
-def program(app: Flask, database: Database) -> Program:
-    return program_of(app, database)
+def system(app: Flask, database: Database) -> System:
+    return system_of(app, database)
 
 
-def test_case_is_made_and_found_where_location_says(program: Program) -> None:
-    made = program.post("/cases", {"accession": " 26-0837 ", "note": "Follow-up."})
+def test_case_is_made_and_found_where_location_says(system: System) -> None:
+    made = system.post("/cases", {"accession": " 26-0837 ", "note": "Follow-up."})
     assert made.status_code == HTTPStatus.CREATED
     assert made.headers["Location"] == "/api/v1/cases/1"
-    shown = program.get(made.headers["Location"])
+    shown = system.get(made.headers["Location"])
     assert shown.get_json() == made.get_json()
     assert made.get_json() | {"created_at": ""} == {
         "id": 1,
@@ -45,19 +45,19 @@ def test_case_is_made_and_found_where_location_says(program: Program) -> None:
     assert made.get_json()["created_at"].endswith("Z")
 
 
-def test_case_says_how_far_it_is(program: Program, database: Database) -> None:
+def test_case_says_how_far_it_is(system: System, database: Database) -> None:
     case = make_case(database, [NEUTROPHIL, None, None])
     say(database, case, "blast", 2)
-    found = program.get(f"/cases/{case.id}").get_json()
+    found = system.get(f"/cases/{case.id}").get_json()
     assert (found["cells"], found["unidentified"], found["photos"]) == (3, 1, {"read": 1})
     assert (found["reviewer"], found["reviewed_at"]) == ("ines", "2026-11-25T20:00:00Z")
 
 
 def test_walk_gives_every_case_once_though_others_are_made_meanwhile(
-    program: Program, database: Database
+    system: System, database: Database
 ) -> None:
     cases = [make_case(database, number=f"26-{number}").id for number in range(5)]
-    walk = program.walk("/cases?limit=2")
+    walk = system.walk("/cases?limit=2")
     found = [next(walk)["id"]]
     make_case(database, number="27-1")
     found += [one["id"] for one in walk]
@@ -65,7 +65,7 @@ def test_walk_gives_every_case_once_though_others_are_made_meanwhile(
 
 
 def test_cases_are_found_by_state_and_by_part_of_their_number(
-    program: Program, database: Database
+    system: System, database: Database
 ) -> None:
     for number in ("26-A", "26-a/2", "27-1"):
         make_case(database, number=number)
@@ -73,7 +73,7 @@ def test_cases_are_found_by_state_and_by_part_of_their_number(
         records.cases.begin_review(2)
 
     def found(asked: str) -> list[str]:
-        return [one["accession"] for one in program.walk(f"/cases?{asked}&limit=1")]
+        return [one["accession"] for one in system.walk(f"/cases?{asked}&limit=1")]
 
     assert found("q=A") == ["26-a/2", "26-A"]
     assert found("state=in_review") == ["26-a/2"]
@@ -82,19 +82,19 @@ def test_cases_are_found_by_state_and_by_part_of_their_number(
     assert found("state=signed") == []
 
 
-def test_case_that_did_not_change_is_not_sent_again(program: Program, database: Database) -> None:
+def test_case_that_did_not_change_is_not_sent_again(system: System, database: Database) -> None:
     case = make_case(database, [NEUTROPHIL])
-    tag = program.get(f"/cases/{case.id}").headers["ETag"]
-    again = program.get(f"/cases/{case.id}", **{"If-None-Match": tag})
+    tag = system.get(f"/cases/{case.id}").headers["ETag"]
+    again = system.get(f"/cases/{case.id}", **{"If-None-Match": tag})
     assert (again.status_code, again.data) == (HTTPStatus.NOT_MODIFIED, b"")
     say(database, case, "blast", 1)
-    changed = program.get(f"/cases/{case.id}", **{"If-None-Match": tag})
+    changed = system.get(f"/cases/{case.id}", **{"If-None-Match": tag})
     assert changed.status_code == HTTPStatus.OK
 
 
-def test_number_that_is_taken_is_refused(program: Program) -> None:
-    assert program.post("/cases", {"accession": "26-A"}).status_code == HTTPStatus.CREATED
-    answer = program.post("/cases", {"accession": "26-a"})
+def test_number_that_is_taken_is_refused(system: System) -> None:
+    assert system.post("/cases", {"accession": "26-A"}).status_code == HTTPStatus.CREATED
+    answer = system.post("/cases", {"accession": "26-a"})
     assert (answer.status_code, answer.get_json()["code"]) == (409, "accession_taken")
 
 
@@ -112,16 +112,16 @@ REFUSED: list[tuple[object, str]] = [
 ]
 
 
-def test_what_cannot_be_a_case_is_refused(program: Program, database: Database) -> None:
+def test_what_cannot_be_a_case_is_refused(system: System, database: Database) -> None:
     # One application for all of them: none of them leaves anything behind.
     for sent, code in REFUSED:
-        answer = program.post("/cases", sent)
+        answer = system.post("/cases", sent)
         assert (answer.status_code, answer.get_json()["code"]) == (422, code), sent
         assert answer.mimetype == "application/problem+json"
-    assert list(program.walk("/cases")) == []
+    assert list(system.walk("/cases")) == []
 
 
-def test_search_that_cannot_be_is_refused(program: Program) -> None:
+def test_search_that_cannot_be_is_refused(system: System) -> None:
     for asked in (
         "state=closed",
         "limit=0",
@@ -131,28 +131,28 @@ def test_search_that_cannot_be_is_refused(program: Program) -> None:
         "cursor=LTE=",
         "x=1",
     ):
-        answer = program.get(f"/cases?{asked}")
+        answer = system.get(f"/cases?{asked}")
         assert (answer.status_code, answer.get_json()["code"]) == (422, "fields_invalid"), asked
 
 
-def test_search_for_what_no_number_holds_is_no_failure(program: Program) -> None:
+def test_search_for_what_no_number_holds_is_no_failure(system: System) -> None:
     for asked in ("q=%00", "q=%ED%A0%80", f"q={'9' * 64}"):
-        assert program.get(f"/cases?{asked}").get_json()["items"] == []
+        assert system.get(f"/cases?{asked}").get_json()["items"] == []
 
 
-def test_case_that_is_none_is_not_found(program: Program) -> None:
+def test_case_that_is_none_is_not_found(system: System) -> None:
     for number in (0, 9, 2**63, 10**30):
-        answer = program.get(f"/cases/{number}")
+        answer = system.get(f"/cases/{number}")
         assert (answer.status_code, answer.get_json()["code"]) == (404, "case_unknown")
 
 
 def test_looks_are_on_record_once_though_programs_ask_again_and_again(
-    program: Program, database: Database
+    system: System, database: Database
 ) -> None:
     case = make_case(database)
     for _ in range(3):
-        program.get("/cases")
-        program.get(f"/cases/{case.id}")
+        system.get("/cases")
+        system.get(f"/cases/{case.id}")
     with database.reading() as records:
         events = [(one.action, one.subject, one.door) for one in records.audit.walk()]
     assert events.count(("cases.seen", "cases", "api")) == 1
@@ -160,7 +160,7 @@ def test_looks_are_on_record_once_though_programs_ask_again_and_again(
 
 
 def test_viewer_sees_cases_and_makes_none(app: Flask, database: Database) -> None:
-    viewer = program_of(app, database, Role.VIEWER)
+    viewer = system_of(app, database, Role.VIEWER)
     assert viewer.get("/cases").status_code == HTTPStatus.OK
     answer = viewer.post("/cases", {"accession": "26-1"})
     assert (answer.status_code, answer.get_json()["code"]) == (403, "not_allowed")

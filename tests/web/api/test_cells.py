@@ -12,22 +12,22 @@ from hematovision.people import Role
 from hematovision.storage.cases import Case
 from hematovision.storage.database import Database
 
-from .programs import Program, program_of, read_all
+from .systems import System, read_all, system_of
 
 NEUTROPHIL = CellType.NEUTROPHIL
 LARGE = 2**63
 
 
 @pytest.fixture
-def program(app: Flask, database: Database) -> Program:
-    return program_of(app, database)
+def system(app: Flask, database: Database) -> System:
+    return system_of(app, database)
 
 
 @pytest.fixture
-def case(app: Flask, program: Program, jpeg: bytes, reader: StubReader) -> Case:
+def case(app: Flask, system: System, jpeg: bytes, reader: StubReader) -> Case:
     """Make a case with one photo and its two cells, as programs do."""
-    made = program.post("/cases", {"accession": "26-1"}).get_json()
-    program.send(f"/cases/{made['id']}/photos", (jpeg, "1.jpg"))
+    made = system.post("/cases", {"accession": "26-1"}).get_json()
+    system.send(f"/cases/{made['id']}/photos", (jpeg, "1.jpg"))
     read_all(app, reader)
     with app.extensions["hematovision"].database.reading() as records:
         found = records.cases.find("26-1")
@@ -41,9 +41,9 @@ def said(*reviews: tuple[object, str | None, int], **more: object) -> dict[str, 
 
 
 def test_cell_says_what_the_model_said_and_what_people_say(
-    program: Program, database: Database, case: Case
+    system: System, database: Database, case: Case
 ) -> None:
-    sure, torn = program.walk(f"/cases/{case.id}/cells?limit=1")
+    sure, torn = system.walk(f"/cases/{case.id}/cells?limit=1")
     assert sure == {
         "id": 1,
         "number": 1,
@@ -65,63 +65,63 @@ def test_cell_says_what_the_model_said_and_what_people_say(
     }
     assert (torn["called"], torn["doubts"]) == ("unidentified", ["several"])
     say(database, case, "band", 1)
-    told = program.get(f"/cases/{case.id}/cells/1").get_json()
+    told = system.get(f"/cases/{case.id}/cells/1").get_json()
     assert told == sure | {"label": "band", "called": "band", "version": 1, "reviewed_by": "ines"}
 
 
-def test_walk_gives_every_cell_once(program: Program, database: Database) -> None:
+def test_walk_gives_every_cell_once(system: System, database: Database) -> None:
     case = make_case(database, [NEUTROPHIL] * 4, [None] * 3, number="26-2")
-    found = [one["number"] for one in program.walk(f"/cases/{case.id}/cells?limit=3")]
+    found = [one["number"] for one in system.walk(f"/cases/{case.id}/cells?limit=3")]
     assert found == [1, 2, 3, 4, 5, 6, 7]
 
 
 def test_cell_that_did_not_change_is_not_sent_again(
-    program: Program, database: Database, case: Case
+    system: System, database: Database, case: Case
 ) -> None:
     for address in (f"/cases/{case.id}/cells/1", f"/cases/{case.id}/cells/1/crop"):
-        tag = {"If-None-Match": program.get(address).headers["ETag"]}
-        assert program.get(address, **tag).status_code == HTTPStatus.NOT_MODIFIED
+        tag = {"If-None-Match": system.get(address).headers["ETag"]}
+        assert system.get(address, **tag).status_code == HTTPStatus.NOT_MODIFIED
     say(database, case, "band", 1)
     tag = {"If-None-Match": tag["If-None-Match"]}
-    assert program.get(f"/cases/{case.id}/cells/1", **tag).status_code == HTTPStatus.OK
+    assert system.get(f"/cases/{case.id}/cells/1", **tag).status_code == HTTPStatus.OK
 
 
-def test_crop_shows_as_much_as_is_asked_for(program: Program, case: Case) -> None:
+def test_crop_shows_as_much_as_is_asked_for(system: System, case: Case) -> None:
     usual, wide = (
-        program.get(f"/cases/{case.id}/cells/1/crop{asked}") for asked in ("", "?side=256")
+        system.get(f"/cases/{case.id}/cells/1/crop{asked}") for asked in ("", "?side=256")
     )
     assert (usual.status_code, usual.mimetype) == (HTTPStatus.OK, "image/jpeg")
     assert usual.data != wide.data
-    assert program.get(f"/cases/{case.id}/cells/1/crop?side=80").data == usual.data
+    assert system.get(f"/cases/{case.id}/cells/1/crop?side=80").data == usual.data
     for side in ("1", "x", LARGE):
-        answer = program.get(f"/cases/{case.id}/cells/1/crop?side={side}")
+        answer = system.get(f"/cases/{case.id}/cells/1/crop?side={side}")
         assert answer.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
 
 
-def test_reviews_are_stored_and_stand_in_the_history(program: Program, case: Case) -> None:
-    answer = program.post(f"/cases/{case.id}/reviews", said((1, "band", 0), (2, "blast", 0)))
+def test_reviews_are_stored_and_stand_in_the_history(system: System, case: Case) -> None:
+    answer = system.post(f"/cases/{case.id}/reviews", said((1, "band", 0), (2, "blast", 0)))
     assert answer.status_code == HTTPStatus.OK
     outcomes = answer.get_json()["reviews"]
     assert [(one["stored"], one["cell"]["label"]) for one in outcomes] == [
         (True, "band"),
         (True, "blast"),
     ]
-    assert outcomes[0]["cell"] == program.get(f"/cases/{case.id}/cells/1").get_json()
-    undone = program.post(f"/cases/{case.id}/reviews", said((1, None, 1), undo=True))
+    assert outcomes[0]["cell"] == system.get(f"/cases/{case.id}/cells/1").get_json()
+    undone = system.post(f"/cases/{case.id}/reviews", said((1, None, 1), undo=True))
     assert undone.get_json()["reviews"][0]["cell"]["label"] is None
-    history = list(program.walk(f"/cases/{case.id}/cells/1/reviews?limit=1"))
+    history = list(system.walk(f"/cases/{case.id}/cells/1/reviews?limit=1"))
     assert [(one["number"], one["label"], one["by"]) for one in history] == [
         (2, None, "technologist"),
         (1, "band", "technologist"),
     ]
-    assert program.get(f"/cases/{case.id}").get_json()["state"] == "in_review"
+    assert system.get(f"/cases/{case.id}").get_json()["state"] == "in_review"
 
 
 def test_later_of_two_reviews_is_told_and_the_others_are_stored(
-    program: Program, database: Database, case: Case
+    system: System, database: Database, case: Case
 ) -> None:
     say(database, case, "band", 1)
-    answer = program.post(f"/cases/{case.id}/reviews", said((1, "blast", 0), (2, "blast", 0)))
+    answer = system.post(f"/cases/{case.id}/reviews", said((1, "blast", 0), (2, "blast", 0)))
     problem = answer.get_json()
     assert (answer.status_code, answer.mimetype) == (409, "application/problem+json")
     assert (problem["code"], problem["status"]) == ("changed_meanwhile", 409)
@@ -163,22 +163,22 @@ REFUSED: list[tuple[Any, int, str]] = [
 
 
 def test_reviews_that_cannot_be_are_refused_and_store_nothing(
-    program: Program, database: Database, case: Case
+    system: System, database: Database, case: Case
 ) -> None:
     # One case for all of them: none of them leaves anything behind.
     for sent, status, code in REFUSED:
-        answer = program.post(f"/cases/{case.id}/reviews", sent)
+        answer = system.post(f"/cases/{case.id}/reviews", sent)
         assert (answer.status_code, answer.get_json()["code"]) == (status, code), sent
         assert answer.mimetype == "application/problem+json"
     assert [cell.version for cell in cells_of(database, case)] == [0, 0]
 
 
-def test_whole_number_is_one_however_it_is_written(program: Program, case: Case) -> None:
-    answer = program.post(f"/cases/{case.id}/reviews", said((1.0, "band", 0)))
+def test_whole_number_is_one_however_it_is_written(system: System, case: Case) -> None:
+    answer = system.post(f"/cases/{case.id}/reviews", said((1.0, "band", 0)))
     assert answer.status_code == HTTPStatus.OK
 
 
-def test_document_that_no_program_should_read_is_refused(program: Program, case: Case) -> None:
+def test_document_that_no_program_should_read_is_refused(system: System, case: Case) -> None:
     for sent in (
         "",
         "[" * 60_000,
@@ -187,21 +187,21 @@ def test_document_that_no_program_should_read_is_refused(program: Program, case:
         '{"reviews":' * 5000,
         '{"reviews":' + "[" * 5000 + "]" * 5000 + "}",
     ):
-        answer = program.post_text(f"/cases/{case.id}/reviews", sent)
+        answer = system.post_text(f"/cases/{case.id}/reviews", sent)
         assert answer.status_code in {400, 422}, sent[:20]
 
 
-def test_missed_cell_is_added_and_waits_to_be_named(program: Program, case: Case) -> None:
+def test_missed_cell_is_added_and_waits_to_be_named(system: System, case: Case) -> None:
     sent = {"photo": 1, "box": [70, 4, 110, 40]}
-    answer = program.post(f"/cases/{case.id}/cells", sent)
+    answer = system.post(f"/cases/{case.id}/cells", sent)
     assert answer.status_code == HTTPStatus.CREATED
     added = answer.get_json()
-    assert added == program.get(answer.headers["Location"]).get_json()
+    assert added == system.get(answer.headers["Location"]).get_json()
     assert (added["number"], added["box"], added["decision"]) == (3, sent["box"], None)
     assert (added["model"], added["called"], added["probabilities"]) == (None, "unidentified", {})
     review = said((added["id"], "blast", added["version"]))
-    assert program.post(f"/cases/{case.id}/reviews", review).status_code == HTTPStatus.OK
-    assert program.get(f"/cases/{case.id}/cells/{added['id']}/crop").status_code == HTTPStatus.OK
+    assert system.post(f"/cases/{case.id}/reviews", review).status_code == HTTPStatus.OK
+    assert system.get(f"/cases/{case.id}/cells/{added['id']}/crop").status_code == HTTPStatus.OK
 
 
 MISSED: list[tuple[Any, int, str]] = [
@@ -219,29 +219,25 @@ MISSED: list[tuple[Any, int, str]] = [
 ]
 
 
-def test_box_that_holds_no_cell_is_refused(
-    program: Program, database: Database, case: Case
-) -> None:
+def test_box_that_holds_no_cell_is_refused(system: System, database: Database, case: Case) -> None:
     for sent, status, code in MISSED:
-        answer = program.post(f"/cases/{case.id}/cells", sent)
+        answer = system.post(f"/cases/{case.id}/cells", sent)
         assert (answer.status_code, answer.get_json()["code"]) == (status, code), sent
     assert len(cells_of(database, case)) == 2
 
 
-def test_cell_of_another_case_is_not_found(
-    program: Program, database: Database, case: Case
-) -> None:
+def test_cell_of_another_case_is_not_found(system: System, database: Database, case: Case) -> None:
     other = make_case(database, [NEUTROPHIL], number="26-2")
     for case_id, cell_id in ((other.id, 1), (case.id, 99), (case.id, LARGE), (99, 1)):
         for behind in ("", "/crop", "/reviews"):
-            answer = program.get(f"/cases/{case_id}/cells/{cell_id}{behind}")
+            answer = system.get(f"/cases/{case_id}/cells/{cell_id}{behind}")
             assert answer.status_code == HTTPStatus.NOT_FOUND
-    assert program.get("/cases/99/cells").get_json()["code"] == "case_unknown"
-    assert program.post("/cases/99/reviews", said((1, "band", 0))).status_code == 404
-    assert program.post("/cases/99/cells", MISSED[0][0]).get_json()["code"] == "case_unknown"
+    assert system.get("/cases/99/cells").get_json()["code"] == "case_unknown"
+    assert system.post("/cases/99/reviews", said((1, "band", 0))).status_code == 404
+    assert system.post("/cases/99/cells", MISSED[0][0]).get_json()["code"] == "case_unknown"
 
 
-def test_signed_case_takes_no_reviews(program: Program, database: Database) -> None:
+def test_signed_case_takes_no_reviews(system: System, database: Database) -> None:
     case = ready_case(database, "26-2")
     sign(database, case, add_person(database, "rosa"))
     first = cells_of(database, case)[0]
@@ -249,28 +245,29 @@ def test_signed_case_takes_no_reviews(program: Program, database: Database) -> N
         (f"/cases/{case.id}/reviews", said((first.id, "band", first.version))),
         (f"/cases/{case.id}/cells", {"photo": 1, "box": [0, 0, 20, 20]}),
     ):
-        answer = program.post(address, sent)
+        answer = system.post(address, sent)
         assert (answer.status_code, answer.get_json()["code"]) == (409, "case_closed")
 
 
 def test_viewer_sees_cells_and_says_nothing_of_them(
     app: Flask, database: Database, case: Case
 ) -> None:
-    viewer = program_of(app, database, Role.VIEWER)
+    viewer = system_of(app, database, Role.VIEWER)
     assert viewer.get(f"/cases/{case.id}/cells").status_code == HTTPStatus.OK
     for address, sent in (("reviews", said((1, "band", 0))), ("cells", MISSED[0][0])):
         answer = viewer.post(f"/cases/{case.id}/{address}", sent)
         assert answer.status_code == HTTPStatus.FORBIDDEN
 
 
-def test_looks_at_cells_are_on_record(program: Program, database: Database, case: Case) -> None:
-    for address in ("cells", "cells/1", "cells/1/reviews"):
-        program.get(f"/cases/{case.id}/{address}")
+def test_looks_at_cells_are_on_record(system: System, database: Database, case: Case) -> None:
+    for address in ("cells", "cells/1", "cells/1/reviews", "cells/1/crop", "cells/2/crop"):
+        system.get(f"/cases/{case.id}/{address}")
     with database.reading() as records:
         for action, subject in (
             ("gallery.seen", f"case {case.id}"),
             ("cell.seen", "cell 1"),
             ("cell.history_seen", "cell 1"),
+            ("crops.seen", f"case {case.id}"),
         ):
             event = records.audit.find(action=action, subject=subject)
             assert event is not None, action

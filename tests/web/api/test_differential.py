@@ -13,12 +13,12 @@ from hematovision.storage.cases import Case
 from hematovision.storage.database import Database
 from hematovision.web.api.differential import DifferentialDocument
 
-from .programs import Program, program_of
+from .systems import System, system_of
 
 
 @pytest.fixture
-def program(app: Flask, database: Database) -> Program:
-    return program_of(app, database, Role.VIEWER)
+def system(app: Flask, database: Database) -> System:
+    return system_of(app, database, Role.VIEWER)
 
 
 @pytest.fixture
@@ -31,8 +31,8 @@ def case(database: Database) -> Case:
     return case
 
 
-def test_differential_gives_each_class_with_its_limits(program: Program, case: Case) -> None:
-    found = program.get(f"/cases/{case.id}/differential").get_json()
+def test_differential_gives_each_class_with_its_limits(system: System, case: Case) -> None:
+    found = system.get(f"/cases/{case.id}/differential").get_json()
     assert (found["counted"], found["confirmed"], found["named"]) == (10, 2, 9)
     parts = {part["code"]: part for part in found["parts"]}
     neutrophils = parts["neutrophil"]
@@ -56,25 +56,25 @@ def test_differential_gives_each_class_with_its_limits(program: Program, case: C
     assert found["case"]["id"] == case.id
 
 
-def test_document_holds_all_that_its_schema_promises(program: Program, case: Case) -> None:
-    found = program.get(f"/cases/{case.id}/differential").get_json()
+def test_document_holds_all_that_its_schema_promises(system: System, case: Case) -> None:
+    found = system.get(f"/cases/{case.id}/differential").get_json()
     assert DifferentialDocument().validate(found) == {}
 
 
 def test_differential_that_did_not_change_is_not_sent_again(
-    program: Program, database: Database, case: Case
+    system: System, database: Database, case: Case
 ) -> None:
     address = f"/cases/{case.id}/differential"
-    tag = {"If-None-Match": program.get(address).headers["ETag"]}
-    assert program.get(address, **tag).status_code == HTTPStatus.NOT_MODIFIED
+    tag = {"If-None-Match": system.get(address).headers["ETag"]}
+    assert system.get(address, **tag).status_code == HTTPStatus.NOT_MODIFIED
     say(database, case, "blast", 2)
-    assert program.get(address, **tag).status_code == HTTPStatus.OK
+    assert system.get(address, **tag).status_code == HTTPStatus.OK
 
 
-def test_look_is_on_record(program: Program, database: Database, case: Case) -> None:
-    program.get(f"/cases/{case.id}/differential")
+def test_look_is_on_record(system: System, database: Database, case: Case) -> None:
+    system.get(f"/cases/{case.id}/differential")
     with database.reading() as records:
         event = records.audit.find(action="differential.seen", subject=f"case {case.id}")
     assert event is not None
     assert event.door == "api"
-    assert program.get("/cases/99/differential").status_code == HTTPStatus.NOT_FOUND
+    assert system.get("/cases/99/differential").status_code == HTTPStatus.NOT_FOUND

@@ -15,7 +15,7 @@ from hematovision.services.amending import amend_case
 from hematovision.storage.cases import Case
 from hematovision.storage.database import Database
 
-from .programs import Program, program_of
+from .systems import System, system_of
 
 FILES = {
     "report.pdf": "application/pdf",
@@ -26,8 +26,8 @@ FILES = {
 
 
 @pytest.fixture
-def program(app: Flask, database: Database) -> Program:
-    return program_of(app, database)
+def system(app: Flask, database: Database) -> System:
+    return system_of(app, database)
 
 
 @pytest.fixture
@@ -36,10 +36,10 @@ def case(database: Database) -> Case:
 
 
 def test_files_are_handed_over_whole_and_on_record(
-    program: Program, database: Database, case: Case
+    system: System, database: Database, case: Case
 ) -> None:
     for file, mimetype in FILES.items():
-        answer = program.get(f"/cases/{case.id}/{file}")
+        answer = system.get(f"/cases/{case.id}/{file}")
         assert (answer.status_code, answer.content_type) == (HTTPStatus.OK, mimetype)
         assert answer.headers["Cache-Control"] == "no-store"
         assert case.accession not in answer.headers["Content-Disposition"]
@@ -48,15 +48,15 @@ def test_files_are_handed_over_whole_and_on_record(
         assert event is not None
         assert event.details["sha256"] == hashlib.sha256(answer.data).hexdigest()
         assert event.door == "api"
-    workbook = load_workbook(io.BytesIO(program.get(f"/cases/{case.id}/workbook.xlsx").data))
+    workbook = load_workbook(io.BytesIO(system.get(f"/cases/{case.id}/workbook.xlsx").data))
     assert workbook.worksheets[0].max_row == 101
 
 
 def test_status_of_fhir_follows_the_signatures(
-    program: Program, database: Database, case: Case
+    system: System, database: Database, case: Case
 ) -> None:
     def status(asked: str = "") -> str:
-        bundle = program.get(f"/cases/{case.id}/fhir{asked}")
+        bundle = system.get(f"/cases/{case.id}/fhir{asked}")
         assert Bundle.model_validate_json(bundle.data)
         found: str = json.loads(bundle.data)["entry"][0]["resource"]["status"]
         return found
@@ -72,7 +72,7 @@ def test_status_of_fhir_follows_the_signatures(
     assert (status(), status("?version=1"), status("?version=2")) == ("amended", "final", "amended")
 
 
-def test_version_that_is_none_is_refused(program: Program, case: Case) -> None:
+def test_version_that_is_none_is_refused(system: System, case: Case) -> None:
     for asked, code, status in (
         ("1", "not_signed", 404),
         (2**31 - 2, "not_signed", 404),
@@ -81,12 +81,12 @@ def test_version_that_is_none_is_refused(program: Program, case: Case) -> None:
         ("x", "fields_invalid", 422),
     ):
         for file in FILES:
-            answer = program.get(f"/cases/{case.id}/{file}?version={asked}")
+            answer = system.get(f"/cases/{case.id}/{file}?version={asked}")
             assert (answer.status_code, answer.get_json()["code"]) == (status, code)
-    assert program.get("/cases/99/fhir").get_json()["code"] == "case_unknown"
+    assert system.get("/cases/99/fhir").get_json()["code"] == "case_unknown"
 
 
 def test_viewer_takes_nothing_out(app: Flask, database: Database, case: Case) -> None:
-    viewer = program_of(app, database, Role.VIEWER)
+    viewer = system_of(app, database, Role.VIEWER)
     for file in FILES:
         assert viewer.get(f"/cases/{case.id}/{file}").status_code == HTTPStatus.FORBIDDEN

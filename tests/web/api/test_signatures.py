@@ -9,12 +9,12 @@ from hematovision.services.amending import amend_case
 from hematovision.services.contents import digest_of
 from hematovision.storage.database import Database
 
-from .programs import program_of
+from .systems import system_of
 
 
 def test_signatures_say_who_signed_what_and_when(app: Flask, database: Database) -> None:
     case, rosa = ready_case(database), add_person(database, "rosa")
-    viewer = program_of(app, database, Role.VIEWER)
+    viewer = system_of(app, database, Role.VIEWER)
     address = f"/cases/{case.id}/signatures"
     assert list(viewer.walk(address)) == []
     first = sign(database, case, rosa)

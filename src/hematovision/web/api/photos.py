@@ -176,8 +176,9 @@ def index(wanted: dict[str, Any], case_id: int) -> Any:
 def send(case_id: int) -> Any:
     """Send photos, or ZIPs of photos, into a case.
 
-    They are read in the background; `GET` says how far each is. One bad file stops no other. What
-    the case has already is not kept again, so a request that was lost may be sent again.
+    They are read in the background; `GET` says how far each is. One bad file stops no other, and
+    has an `error`; one file alone that is refused is answered by its problem. What the case has
+    already is not kept again, so a request that was lost may be sent again.
     """
     sending = Sending(case_id, secrets.token_hex(16))
     arrivals = list(arrivals_of(get_wiring(), sending, get_uploads()))
@@ -218,7 +219,7 @@ def picture(wanted: dict[str, Any], case_id: int, number: int) -> Response:
 def jpeg_answer(jpeg: bytes) -> Response:
     """Answer with a picture that only the program itself may keep."""
     answer = Response(jpeg, mimetype="image/jpeg")
-    answer.headers["Cache-Control"] = "private"
+    answer.headers["Cache-Control"] = "private, no-cache"
     return answer
 
 

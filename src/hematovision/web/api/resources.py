@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable
 from copy import deepcopy
 from http import HTTPStatus
-from json import JSONDecodeError
 from typing import Any, NoReturn, TypeVar
 
 import flask_smorest

@@ -22,8 +22,8 @@ JSON_SENT = {"Content-Type": "application/json"}
 
 
 @dataclass(frozen=True, slots=True)
-class Program:
-    """A program whose owner has a role."""
+class System:
+    """A system whose owner has a role."""
 
     app: Flask
     headers: dict[str, str]
@@ -57,9 +57,9 @@ class Program:
             assert answer.headers.get("Link") == (following and f'<{following}>; rel="next"')
 
 
-def program_of(app: Flask, database: Database, role: Role = Role.TECHNOLOGIST) -> Program:
-    """Give a program whose owner has a role, and is called as the role."""
-    return Program(app, bearer(database, role))
+def system_of(app: Flask, database: Database, role: Role = Role.TECHNOLOGIST) -> System:
+    """Give a system whose owner has a role, and is called as the role."""
+    return System(app, bearer(database, role))
 
 
 def read_all(app: Flask, reader: CellReader) -> None:
