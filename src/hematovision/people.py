@@ -42,7 +42,7 @@ class Right(StrEnum):
     ERASE = "erase"
     """Erase cases for good."""
     CONNECT = "connect"
-    """Connect other systems: say which are told what happens here."""
+    """Connect other systems: webhooks that tell them of signed cases."""
 
 
 RIGHTS_OF: dict[Role, frozenset[Right]] = {
