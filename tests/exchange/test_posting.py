@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,13 @@ def test_connection_is_made_to_the_address_that_was_checked_and_the_name_is_aske
         assert tell(Poster(LOOPBACK, rebind), url).status == 200
     assert asked == [NAME]
     assert there.heard[0].headers["Host"].startswith(f"{NAME}:")
+
+
+def test_name_is_resolved_by_the_machine() -> None:
+    networks = (*LOOPBACK, ip_network("::1/128"))
+    with receiver() as there:
+        url = there.url.replace("127.0.0.1", "localhost")
+        assert tell(Poster(networks), url).status == 200
 
 
 def test_second_address_is_tried_where_nobody_listens_at_the_first() -> None:

@@ -26,6 +26,7 @@ from hematovision.services.review import Said, name_cells
 from hematovision.storage.belongings import CASES
 from hematovision.storage.cases import Case
 from hematovision.storage.database import FILE, Database
+from hematovision.storage.deliveries import Told
 from hematovision.storage.files import Files
 from hematovision.storage.photos import Sent
 from hematovision.storage.sealing import Seal
@@ -74,6 +75,8 @@ def reviewed_case(database: Database, files: Files, accession: str = ACCESSION) 
         ines = records.users.find("ines") or records.users.add("ines", Role.PATHOLOGIST, now=NOW)
         first = records.photos.list(case.id)[0]
         records.cells.add(case.id, first.id, Box(1, 2, 30, 40))
+        if not records.webhooks.list():
+            records.webhooks.add("https://lis.example.org/", "", ["case.signed"], by=None, now=NOW)
     by = Hand(ines.id, "page", NOW)
     add_photo(database, files, case, photos[0], by=by)
     cells = cells_of(database, case)
@@ -124,6 +127,9 @@ def full_case(database: Database, files: Files) -> Case:
         )
         records.session.flush()
         records.jobs.add([first.photo_id], sent_by=ines.id, now=NOW)
+        (webhook,) = records.webhooks.list()
+        told = Told("msg_1", "case.signed", NOTE, case.id)
+        records.deliveries.add(told, webhook.id, now=NOW)
         said = {"reading_id": second.id, "cell_id": first.id, "version": 1, "said_at": NOW}
         records.session.add(SecondLabelRow(**said))
     return case

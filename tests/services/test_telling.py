@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from hematovision.services.amending import amend_case
 from hematovision.services.case_copies import export_case
 from hematovision.services.contents import digest_of
 from hematovision.services.erasing import Confirmation, Why, erase_case
+from hematovision.services.signing import sign_case
 from hematovision.services.telling import Event
 from hematovision.services.webhooks import change_webhook
 from hematovision.storage.cases import Case
@@ -20,7 +22,7 @@ from hematovision.storage.database import Database
 from hematovision.storage.files import Files
 from hematovision.storage.signatures import Signature
 
-from .signatures import add_person, hand_of, ready_case, sign
+from .signatures import add_person, given, hand_of, ready_case, sign
 from .webhooks import BY, SEAL, WANTED, add, deliveries
 
 ACCESSION = "HUSH-26-0837"
@@ -109,6 +111,22 @@ def test_signature_that_is_refused_is_not_told(database: Database, case: Case) -
     with pytest.raises(WrongPasswordError):
         sign(database, case, rosa, password="wrong")  # noqa: S106
     assert deliveries(database, webhook) == []
+
+
+def test_case_is_signed_while_a_webhook_is_deleted(each_database: Database) -> None:
+    webhook, _ = add(each_database)
+    case, rosa = ready_case(each_database), add_person(each_database, "rosa")
+    seen = given(each_database, case, rosa)
+    with ThreadPoolExecutor(1) as pool:
+        with each_database.transaction() as records:
+            assert records.webhooks.hold(webhook.id)
+            records.webhooks.remove(webhook.id)
+            by = hand_of(rosa)
+            signing = pool.submit(sign_case, each_database, rosa, case.id, seen, by=by)
+            # On PostgreSQL it comes as far as the webhook by then; SQLite lets nobody begin.
+            wait([signing], 0.5)
+        assert signing.result(60).version == 1
+    assert deliveries(each_database, webhook) == []
 
 
 def test_what_is_not_kept_is_not_told(database: Database, case: Case) -> None:

@@ -75,7 +75,7 @@ def test_test_is_sent_and_sent_again(app: Flask, database: Database, chief: Flas
     assert "<b>Waits</b>" in chief.get(f"{ALL}/1").text
     deliver(app, database, 204)
     page = chief.get(f"{ALL}/1").text
-    assert "<b>Delivered</b> <small>HTTP 204</small>" in page
+    assert "<b>Delivered</b> <code>HTTP 204</code>" in page
     assert "Reached 2" in chief.get(ALL).text
     assert do(chief, "/deliveries/1/again").location == f"{ALL}/1"
     refused = do(chief, "/deliveries/1/again")

@@ -43,7 +43,7 @@ def tell(records: Records, event: Event, signature: Signature, *, now: datetime)
         signature: What was signed; of an amendment that was opened, what is to be amended.
         now: When it happened, UTC.
     """
-    listening = [one for one in records.webhooks.list() if one.is_on and event in one.events]
+    listening = records.webhooks.listening(event)
     if not listening:
         return
     body = write_body(event, _of_signature(signature), now=now)

@@ -123,6 +123,15 @@ class WebhookStore:
         """List all webhooks, the oldest first."""
         return [_webhook(row) for row in self._session.scalars(_ROWS.order_by(WebhookRow.id))]
 
+    def listening(self, event: str) -> Sequence[Webhook]:
+        """List those that are to be told of an event; none is deleted before this ends.
+
+        Whoever deletes one at this moment is waited for, so that nothing speaks of it afterwards.
+        """
+        rows = _ROWS.where(WebhookRow.disabled_at.is_(None)).order_by(WebhookRow.id)
+        held = self._session.scalars(rows.with_for_update(read=True, key_share=True))
+        return [_webhook(row) for row in held if event in row.events]
+
     def find(self, webhook_id: int) -> Webhook | None:
         """Find a webhook."""
         row = self._session.scalar(_ROWS.where(WebhookRow.id == webhook_id))

@@ -5,12 +5,11 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from tests.services.webhooks import Line, Post
+from tests.web.conftest import bearer
 
 from hematovision.people import Role
 from hematovision.services.delivering import Courier
 from hematovision.storage.database import Database
-
-from .conftest import bearer
 
 ALL = "/api/v1/webhooks"
 WANTED = {"url": "https://lis.example.org/told", "events": ["case.signed"]}
