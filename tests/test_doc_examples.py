@@ -7,8 +7,10 @@ blocks of a page share their names, and the variables of their shell.
 """
 
 import doctest
+import gc
 import re
 import subprocess
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,17 +70,25 @@ def desk(server: Serving, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_example_runs(page: str, desk: Path) -> None:
-    names: dict[str, Any] = {"__name__": "__main__"}
     found = list(examples(page))
     assert found
-    for example in found:
-        where = f"{page}:{example.line}"
-        if example.language == "console":
-            run_commands(example.text, where)
-        elif ">>> " in example.text:
-            run_session(example, names, where)
-        else:
-            exec(compile(example.text, where, "exec"), names)  # noqa: S102 - our own page
+    names: dict[str, Any] = {"__name__": "__main__"}
+    with warnings.catch_warnings():
+        # An example leaves it to the end of its program to close files and connections.
+        warnings.simplefilter("ignore", ResourceWarning)
+        for example in found:
+            run_example(example, names, f"{page}:{example.line}")
+        names.clear()
+        gc.collect()
+
+
+def run_example(example: Example, names: dict[str, Any], where: str) -> None:
+    if example.language == "console":
+        run_commands(example.text, where)
+    elif ">>> " in example.text:
+        run_session(example, names, where)
+    else:
+        exec(compile(example.text, where, "exec"), names)  # noqa: S102 - our own page
 
 
 def run_session(example: Example, names: dict[str, Any], where: str) -> None:
