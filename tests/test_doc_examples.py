@@ -11,7 +11,7 @@ import gc
 import re
 import subprocess
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -147,6 +147,5 @@ def test_every_method_of_the_client_is_documented() -> None:
     from hematovision.client import Client
 
     page = (ROOT / "docs/client.md").read_text(encoding="utf-8")
-    methods: Mapping[str, Any] = vars(Client)
-    public = {name for name in methods if not name.startswith("_")}
+    public = {name for name in dir(Client) if not name.startswith("_")}
     assert {name for name in public if f"{name}(" not in page} == set()
