@@ -7,9 +7,11 @@ blocks of a page share their names, and the variables of their shell.
 """
 
 import doctest
+import gc
 import re
 import subprocess
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,17 +70,25 @@ def desk(server: Serving, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_example_runs(page: str, desk: Path) -> None:
-    names: dict[str, Any] = {"__name__": "__main__"}
     found = list(examples(page))
     assert found
-    for example in found:
-        where = f"{page}:{example.line}"
-        if example.language == "console":
-            run_commands(example.text, where)
-        elif ">>> " in example.text:
-            run_session(example, names, where)
-        else:
-            exec(compile(example.text, where, "exec"), names)  # noqa: S102 - our own page
+    names: dict[str, Any] = {"__name__": "__main__"}
+    with warnings.catch_warnings():
+        # An example leaves it to the end of its program to close files and connections.
+        warnings.simplefilter("ignore", ResourceWarning)
+        for example in found:
+            run_example(example, names, f"{page}:{example.line}")
+        names.clear()
+        gc.collect()
+
+
+def run_example(example: Example, names: dict[str, Any], where: str) -> None:
+    if example.language == "console":
+        run_commands(example.text, where)
+    elif ">>> " in example.text:
+        run_session(example, names, where)
+    else:
+        exec(compile(example.text, where, "exec"), names)  # noqa: S102 - our own page
 
 
 def run_session(example: Example, names: dict[str, Any], where: str) -> None:
@@ -137,6 +147,5 @@ def test_every_method_of_the_client_is_documented() -> None:
     from hematovision.client import Client
 
     page = (ROOT / "docs/client.md").read_text(encoding="utf-8")
-    methods: Mapping[str, Any] = vars(Client)
-    public = {name for name in methods if not name.startswith("_")}
+    public = {name for name in dir(Client) if not name.startswith("_")}
     assert {name for name in public if f"{name}(" not in page} == set()

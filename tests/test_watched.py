@@ -9,7 +9,7 @@ from hematovision.storage.tables import PhotoRow, ReadingRow
 
 from .installations import Installation, field_pictures, installation
 
-PHOTOS = 60
+PHOTOS = 40
 
 
 def test_two_who_watch_one_folder_read_each_file_once_though_they_are_killed(
@@ -25,7 +25,7 @@ def test_two_who_watch_one_folder_read_each_file_once_though_they_are_killed(
         home.until(lambda: _done(inbox) >= 5)
         first.kill()
         home.start(*command)
-        home.until(lambda: _done(inbox) >= 20)
+        home.until(lambda: _done(inbox) >= 15)
         second.send_signal(signal.SIGTERM)
         home.until(lambda: second.poll() is not None)
         assert second.returncode == 0

@@ -8,6 +8,7 @@ import pytest
 
 from hematovision.errors import FileTooLargeError
 from hematovision.exchange import inbox as module
+from hematovision.exchange import moving
 from hematovision.exchange.inbox import (
     ABANDONED_SECONDS,
     DONE,
@@ -249,7 +250,7 @@ def test_nothing_is_overwritten_where_files_have_one_name_only(
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
-    monkeypatch.setattr(module.os, "link", refuse)
+    monkeypatch.setattr(moving.os, "link", refuse)
     for number in range(2):
         inbox.settle(take(inbox, content=b"%d" % number), FAILED, "no")
     found = files(inbox)

@@ -54,7 +54,7 @@ def actions(database: Database) -> list[str]:
 
 
 def lying(inbox: Inbox) -> list[str]:
-    """Name the files of a folder, without the part of a name that is drawn by chance."""
+    """Name the files of a folder."""
     found = (path for path in inbox.root.rglob("*") if path.is_file())
     return sorted(path.relative_to(inbox.root).as_posix() for path in found)
 
@@ -251,12 +251,12 @@ def test_two_who_have_one_file_in_hand_record_it_once(
     taken = watch.inbox.take(watch.inbox.look()[0])
     assert taken
     fates: list[str] = []
-    watches_ = [make_watch(database, tmp_path, Slow()) for _ in range(2)]
+    both_watch = [make_watch(database, tmp_path, Slow()) for _ in range(2)]
 
     def run(one: Watch) -> None:
         fates.append(str(work_up(one, taken, by=BY).fate))
 
-    threads = [threading.Thread(target=run, args=(one,)) for one in watches_]
+    threads = [threading.Thread(target=run, args=(one,)) for one in both_watch]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -11,7 +11,7 @@ For research use only. Not for use in diagnostic procedures.
 """
 
 from hematovision.client.api import Client
-from hematovision.client.documents import (
+from hematovision.client.case_documents import (
     Arrival,
     Case,
     Cell,
@@ -19,19 +19,14 @@ from hematovision.client.documents import (
     ConflictError,
     Count,
     Differential,
-    FoundCell,
-    Job,
-    Listed,
     Measure,
-    Model,
     Outcome,
     Part,
     Photo,
-    Reading,
     Review,
     Signature,
-    Webhook,
 )
+from hematovision.client.documents import FoundCell, Job, Listed, Model, Reading, Webhook
 from hematovision.client.failures import ApiError, ClientError, UnreachableError
 from hematovision.client.folders import Summary
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeAlias
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 from requests.auth import AuthBase
@@ -145,20 +145,18 @@ class Connection:
         return self._session.prepare_request(request)
 
     def _address(self, path: str) -> str:
-        """Give an address of this server, which alone is shown the token."""
-        if path.startswith(f"{urlsplit(self.url).path}/api/"):
-            address = urljoin(self.url, path)
-        else:
-            address = f"{self.url}{API}{path}"
-        if urlsplit(address)[:2] != urlsplit(self.url)[:2]:
-            raise ClientError(f"{self.url} leads to another server.")
-        return address
+        """Give an address of this server, which alone is shown the token, whatever it answers."""
+        for begin in (urlsplit(self.url).path + API, API):
+            path = path.removeprefix(begin)
+        return f"{self.url}{API}{path}"
 
     def _attempt(
         self, request: requests.PreparedRequest, *, stream: bool, is_last: bool
     ) -> requests.Response | None:
         """Send a request once; None where the server was not reached."""
-        own = self._session.merge_environment_settings(request.url or "", {}, stream, None, None)
+        own = self._session.merge_environment_settings(
+            request.url or "", {}, stream, self._session.verify, None
+        )
         limits = (min(CONNECT_SECONDS, self.timeout), self.timeout)
         try:
             return self._session.send(request, timeout=limits, allow_redirects=False, **own)

@@ -18,6 +18,7 @@ from pathlib import Path, PurePath
 
 from hematovision.cells import SUFFIXES
 from hematovision.errors import FileTooLargeError
+from hematovision.exchange.moving import is_same, link, note_name, own_name, write_note
 
 READING, DONE, FAILED = OWN = ("reading", "done", "failed")
 """Folders that are made here, in which nothing is found to read."""
@@ -27,8 +28,6 @@ BEGUN = ".begun-"
 ABANDONED_SECONDS = 60.0
 """So long nobody has a file in hand; who is wrong about it reads in vain, and nothing twice."""
 BLOCK = 2**20
-LONGEST_NAME = 255
-"""Bytes of a name that file systems take."""
 # A pipe would hold us up, and a link lead elsewhere; Windows knows neither.
 OPENING = (
     os.O_RDONLY
@@ -224,10 +223,10 @@ class Inbox:
             self._let_go(taken)
             return None
         target = self._folder(into, *taken.path.parent.parts) / taken.path.name
-        if not _link(place, target):
-            target = target.with_name(_own_name(taken))
+        if not link(place, target):
+            target = target.with_name(own_name(taken.path, taken.claim))
         if why:
-            _write_note(target.with_name(_note_name(target.name)), why)
+            write_note(target.with_name(note_name(target.name)), why)
         self._move(place, target)
         self._let_go(taken)
         return target
@@ -235,7 +234,7 @@ class Inbox:
     def _move(self, place: Path, target: Path) -> None:
         """End the move: the file is at its new place, and there alone."""
         with suppress(FileNotFoundError):
-            if _is_same(place, target):
+            if is_same(place, target):
                 place.unlink()
             else:
                 # Nobody else has a file of this name: it bears the claim.
@@ -330,45 +329,3 @@ def _probe(source: Path) -> Stamp:
 
 def _stamp(found: os.stat_result) -> Stamp:
     return found.st_size, found.st_mtime_ns
-
-
-def _link(place: Path, target: Path) -> bool:
-    """Give a file a second name; False where it is taken, or names cannot be given so."""
-    try:
-        os.link(place, target, follow_symlinks=False)
-    except FileExistsError:
-        # Whoever was killed after this very step has given it that name.
-        return _is_same(place, target)
-    except (OSError, NotImplementedError):
-        return False
-    return True
-
-
-def _is_same(place: Path, target: Path) -> bool:
-    """Tell whether two names are of one file."""
-    try:
-        one, other = place.lstat(), target.lstat()
-    except FileNotFoundError:
-        return False
-    return (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino) and one.st_ino != 0
-
-
-def _write_note(note: Path, words: str) -> None:
-    """Write a text anew; a link of its name is not followed."""
-    note.unlink(missing_ok=True)
-    with note.open("x", encoding="utf-8") as file:
-        file.write(f"{words}\n")
-
-
-def _own_name(taken: Taken) -> str:
-    """Give a name that no other file has, which begins as that of the file as far as it fits."""
-    suffix = taken.path.suffix
-    stem = taken.path.stem.encode("utf-8", "surrogateescape")
-    room = LONGEST_NAME - len(f"-{taken.claim}{suffix}.txt".encode("utf-8", "surrogateescape"))
-    return f"{stem[:room].decode('utf-8', 'ignore')}-{taken.claim}{suffix}"
-
-
-def _note_name(name: str) -> str:
-    """Say how the text beside a file is called."""
-    room = LONGEST_NAME - len(".txt")
-    return name.encode("utf-8", "surrogateescape")[:room].decode("utf-8", "ignore") + ".txt"
