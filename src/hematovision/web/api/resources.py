@@ -23,6 +23,7 @@ from hematovision.errors import (
     NotSignedInError,
     ScopeMissingError,
     TokenUnknownError,
+    TooManyRequestsError,
 )
 from hematovision.web.api.schemas import Problem
 from hematovision.web.errors import STATUS_OF
@@ -38,6 +39,13 @@ IDEMPOTENCY_KEY = {
     "description": "Makes it safe to send the request again: within a day its work is done once.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
 }
+REFUSALS = [
+    NotSignedInError,
+    TokenUnknownError,
+    NotAllowedError,
+    ScopeMissingError,
+    TooManyRequestsError,
+]
 IDEMPOTENCY_FAILURES = [
     IdempotencyKeyInvalidError,
     IdempotencyKeyBusyError,
@@ -187,7 +195,7 @@ def _document_access(
     doc["security"] = [] if doc_info["is_public"] else [{"token": [str(right)]}]
     if not doc_info["is_public"]:
         doc["x-scope"] = str(right)
-        failures += [NotSignedInError, TokenUnknownError, NotAllowedError, ScopeMissingError]
+        failures += REFUSALS
         if method == "POST":
             doc["parameters"] = [*doc.get("parameters", []), IDEMPOTENCY_KEY]
             failures += IDEMPOTENCY_FAILURES
