@@ -25,11 +25,13 @@ from hematovision.jobs import (
     Worker,
     open_queue,
 )
+from hematovision.people import Role
 from hematovision.services.batches import LEASE, Desk, add_photo
 from hematovision.services.cases import open_case
 from hematovision.services.delivering import Courier
 from hematovision.services.hands import Hand
 from hematovision.services.models import promote
+from hematovision.services.repeats import Asked, claim
 from hematovision.services.retention import Policy
 from hematovision.services.rotation import SETTING
 from hematovision.services.shelf import Shelf
@@ -511,6 +513,22 @@ def test_worker_deletes_what_was_kept_for_long_enough(
         until(lambda: the_photo(desk.database).file is None)
     assert the_photo(desk.database).state is PhotoState.READ
     assert desk.files.is_empty()
+
+
+def test_worker_forgets_what_was_answered_a_day_ago(desk: Desk, queue: Wakes) -> None:
+    with desk.database.transaction() as records:
+        ines = records.users.add("robot", Role.TECHNOLOGIST, now=BY.now)
+    asked = Asked(ines.id, "a key", bytes(32))
+    assert claim(desk.database, asked, seal=desk.files.seal, now=BY.now)
+    later = BY.now + timedelta(days=1)
+
+    def is_there() -> bool:
+        with desk.database.reading() as records:
+            return records.answers.are_there(before=later)
+
+    assert is_there()
+    with at_work(Worker(desk, queue, clock=lambda: later)):
+        until(lambda: not is_there())
 
 
 @pytest.mark.usefixtures("quick")

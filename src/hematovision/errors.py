@@ -356,7 +356,7 @@ class TooManyRequestsError(HematoVisionError):
 class ScopeInvalidError(HematoVisionError):
     """A token is to carry nothing, or what it cannot carry."""
 
-    advice = "Choose among what its owner may do; to sign, to erase and to manage users is not."
+    advice = "Choose among what its owner may do; no token may sign, erase or manage users."
 
 
 class SignInFailedError(HematoVisionError):

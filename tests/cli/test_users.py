@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 
 from hematovision.cli.tools import Tools
+from hematovision.cli.users import token
 from hematovision.config import Settings
 from hematovision.people import Right, Role, User
 from hematovision.services.accounts import get_linked, get_user
 from hematovision.services.passwords import password_fits
-from hematovision.services.tokens import find_by_token
+from hematovision.services.tokens import DAYS, USUAL_DAYS, find_by_token
 from hematovision.storage.database import Database, open_database
 
 from .conftest import Run
@@ -129,6 +130,12 @@ def test_token_is_printed_once_for_a_script(run: Run, kept: Database) -> None:
     found = find_by_token(kept, result.stdout.strip(), now=datetime.now(UTC))
     assert found
     assert found.scopes == {Right.READ_PHOTOS, Right.SEE_CASES}
+
+
+def test_tokens_last_as_long_as_those_of_the_page() -> None:
+    days = next(option for option in token.params if option.name == "days")
+    assert days.type.choices == tuple(map(str, DAYS))
+    assert days.default == str(USUAL_DAYS)
 
 
 @pytest.mark.parametrize(

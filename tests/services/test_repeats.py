@@ -1,3 +1,4 @@
+import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from hematovision.errors import (
 )
 from hematovision.people import Role
 from hematovision.services.accounts import add_user
+from hematovision.services.case_copies import export_case
 from hematovision.services.cases import open_case
 from hematovision.services.erasing import Confirmation, erase_case
 from hematovision.services.hands import Hand
@@ -158,6 +160,16 @@ def test_answer_goes_with_its_case(database: Database, user_id: int, tmp_path: P
     assert claim(database, ask(user_id, "another's"), seal=SEAL, now=NOW) == DONE
     end(database, late, case_id=case.id)
     begin(database, ask(user_id, "late"))
+
+
+def test_copy_of_a_case_holds_no_answer(database: Database, user_id: int, tmp_path: Path) -> None:
+    by, files = Hand(user_id, "api", NOW), Files(str(tmp_path / "pictures"), SEAL)
+    case = open_case(database, "26-0837", by=by)
+    end(database, begin(database, ask(user_id)), case_id=case.id)
+    export_case(database, files, case, tmp_path / "copy", by=by)
+    copied = json.loads((tmp_path / "copy" / "case.json").read_text())
+    assert "cases" in copied
+    assert "idempotency_keys" not in copied
 
 
 def test_answer_is_given_after_the_key_was_rotated(database: Database, user_id: int) -> None:

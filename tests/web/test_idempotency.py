@@ -17,6 +17,7 @@ from hematovision.people import Right, Role
 from hematovision.storage.database import Database
 from hematovision.web import create_app
 from hematovision.web.access import needs, public
+from hematovision.web.api.document import document
 from hematovision.web.uploads import get_uploads
 
 from .conftest import bearer
@@ -278,3 +279,12 @@ def test_request_that_cannot_be_let_go_of_is_answered(
 def test_replay_of_a_document_is_a_document(program: FlaskClient, works: Works) -> None:
     works.ends = lambda: Response(json.dumps({"a": "ñ"}), mimetype="application/json")
     assert send(program).json == send(program).json == {"a": "ñ"}
+
+
+def test_document_says_so_of_every_request_that_makes_something(app: Flask) -> None:
+    with app.app_context():
+        paths = document()["paths"].values()
+    makers = [path["post"] for path in paths if "post" in path]
+    for maker in makers:
+        assert "Idempotency-Key" in {parameter["name"] for parameter in maker["parameters"]}
+        assert "idempotency_key_busy" in maker["responses"]["409"]["description"]

@@ -13,6 +13,7 @@ from flask_limiter import ApplicationLimit, Limiter, RateLimitExceeded, RequestL
 from hematovision.config import RATE_OFF, Settings
 from hematovision.errors import TooManyRequestsError
 from hematovision.web.access import find_user, get_user, shown_token
+from hematovision.web.counters import SCHEME
 from hematovision.web.errors import answer_named
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -61,7 +62,7 @@ def _storage(queue_url: str) -> str:
     """Give where requests are counted: where all processes see it, or in this one."""
     if queue_url.startswith("unix://"):
         return f"redis+{queue_url}"
-    return queue_url or "memory://"
+    return queue_url or f"{SCHEME}://"
 
 
 def _settle() -> None:

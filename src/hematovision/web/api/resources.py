@@ -26,6 +26,7 @@ from hematovision.errors import (
     NotSignedInError,
     ScopeMissingError,
     TokenUnknownError,
+    TooManyRequestsError,
 )
 from hematovision.web.api.schemas import Problem
 from hematovision.web.errors import STATUS_OF
@@ -41,6 +42,13 @@ IDEMPOTENCY_KEY = {
     "description": "Makes it safe to send the request again: within a day its work is done once.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
 }
+REFUSALS = [
+    NotSignedInError,
+    TokenUnknownError,
+    NotAllowedError,
+    ScopeMissingError,
+    TooManyRequestsError,
+]
 IDEMPOTENCY_FAILURES = [
     IdempotencyKeyInvalidError,
     IdempotencyKeyBusyError,
@@ -235,7 +243,7 @@ def _failures(
 ) -> list[type[HematoVisionError]]:
     failures = list(doc_info["fails"])
     if not doc_info["is_public"]:
-        failures += [NotSignedInError, TokenUnknownError, NotAllowedError, ScopeMissingError]
+        failures += REFUSALS
     if method == "POST":
         failures += IDEMPOTENCY_FAILURES
     if "arguments" in doc_info:
