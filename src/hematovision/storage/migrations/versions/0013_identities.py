@@ -19,7 +19,7 @@ def upgrade() -> None:
         sa.Column("id", KEY, nullable=False),
         sa.Column("issuer", sa.String(512), nullable=False),
         sa.Column("subject", sa.String(255), nullable=False),
-        sa.Column("user_id", sa.BigInteger(), nullable=False),
+        sa.Column("user_id", KEY, nullable=False),
         sa.Column("created_at", MOMENT, nullable=False),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name="fk_identities_user_id"),
         sa.PrimaryKeyConstraint("id", name="pk_identities"),
@@ -29,7 +29,7 @@ def upgrade() -> None:
     op.create_table(
         "confirmations",
         sa.Column("token_hash", sa.LargeBinary(32), nullable=False),
-        sa.Column("user_id", sa.BigInteger(), nullable=False),
+        sa.Column("user_id", KEY, nullable=False),
         sa.Column("what", sa.LargeBinary(32), nullable=False),
         sa.Column("expires_at", MOMENT, nullable=False),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name="fk_confirmations_user_id"),
