@@ -13,7 +13,13 @@ from hematovision.errors import (
     RoleUnmappedError,
 )
 from hematovision.people import Role, User
-from hematovision.services.accounts import add_user, disable_user, list_users, set_password
+from hematovision.services.accounts import (
+    add_user,
+    disable_user,
+    list_users,
+    set_password,
+    take_first_password,
+)
 from hematovision.services.hands import Hand
 from hematovision.services.sign_ins import Stay, find_signed_in
 from hematovision.services.signing import open_desk, what_is_confirmed
@@ -75,6 +81,18 @@ def test_person_of_another_provider_is_another(each_database: Database) -> None:
     other = enter(each_database, person(issuer="https://other.example"))
     assert (first.name, other.name) == ("rosa", "rosa-2")
     assert enter(each_database, person("2", preferred_username="ROSA")).name == "ROSA-3"
+
+
+def test_nobody_of_a_provider_becomes_the_first_administrator(database: Database) -> None:
+    first = enter(database, person(preferred_username="Administrator"))
+    admin = enter(database, person("2", groups=["admin"]))
+    assert first.name == "Administrator-2"
+    assert take_first_password(database, "plum orbit walnut canyon", by=BY)
+    with database.reading() as records:
+        people = records.users.list()
+    with_password = [user.name for user in people if user.has_password]
+    assert with_password == ["administrator"]
+    assert admin.name not in with_password
 
 
 def test_whoever_comes_twice_at_once_gets_one_account(each_database: Database) -> None:

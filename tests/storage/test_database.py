@@ -98,12 +98,14 @@ def fill_with_a_case(database: Database) -> None:
 
 
 def fill_with_a_model(database: Database) -> None:
-    """Keep a model, what it says in the shadow, and that the case may teach."""
+    """Keep a model, what it says in the shadow, that the case may teach, and who somebody is."""
     cells = StubReader().read(np.zeros((96, 128, 3), np.uint8))
     with database.transaction() as records:
         records.models.add(StubReader.model, by=1, now=NOW)
         assert records.models.keep_shadow(1, "f" * 64, cells, now=NOW)
         assert records.cases.allow(1, may_improve=True)
+        records.identities.add("https://id.lab.example", "1", 1, now=NOW)
+        records.identities.confirm("token", 1, "this", now=NOW, until=NOW)
 
 
 def fill_with_a_webhook(database: Database) -> None:

@@ -15,10 +15,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import waitress
 from authlib.oidc.core.util import create_half_hash
-from flask import Flask, request
+from flask import Flask, redirect, request
 from joserfc import jws
 from joserfc.jwk import RSAKey
 from waitress import wasyncore
+from werkzeug.wrappers import Response
 
 CLIENT = "hematovision"
 SECRET = "provider's own secret"  # noqa: S105 - of a provider that is made for a test
@@ -116,6 +117,10 @@ class IdentityProvider:
         def jwks() -> dict[str, Any]:
             self.calls.append("jwks")
             return {"keys": [KEY.as_dict(private=False)]}
+
+        @app.get("/moved")
+        def moved() -> Response:
+            return redirect(f"{self.issuer}/jwks")
 
         @app.post("/token")
         def token() -> tuple[dict[str, Any], int]:

@@ -390,6 +390,25 @@ def test_provider_that_fails_at_the_code_is_named(
     assert sign_in(visitor, provider).status_code == HTTPStatus.SERVICE_UNAVAILABLE
 
 
+def test_redirect_of_the_provider_is_not_followed(
+    visitor: FlaskClient, provider: IdentityProvider
+) -> None:
+    provider.metadata = {"jwks_uri": f"{provider.issuer}/moved"}
+    assert sign_in(visitor, provider).status_code == HTTPStatus.SERVICE_UNAVAILABLE
+    assert "jwks" not in provider.calls
+
+
+def test_log_cannot_be_forged_by_what_comes_back(
+    visitor: FlaskClient, provider: IdentityProvider, caplog: pytest.LogCaptureFixture
+) -> None:
+    visitor.get(START)
+    provider.visit(visitor.get(START).location)
+    error = "x%0aCRITICAL%20root%20signed%20in"
+    visitor.get(f"{BACK}?error={error}&state={provider.asked['state']}")
+    assert "CRITICAL root" in caplog.text
+    assert "\nCRITICAL" not in caplog.text
+
+
 def test_what_the_provider_publishes_is_asked_for_once(
     app: Flask, provider: IdentityProvider
 ) -> None:

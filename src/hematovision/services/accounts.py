@@ -245,7 +245,9 @@ def get_linked(database: Database, token: str, *, now: datetime) -> User:
 def _first_administrator(records: Records, by: Hand) -> User:
     """Find the administrator who is to be the first, or make one."""
     for user in records.users.list():
-        if user.role is Role.ADMINISTRATOR and not user.is_disabled:
+        # Whom a provider signs in must not get a password that somebody else knows.
+        is_ours = not records.identities.has(user.id)
+        if user.role is Role.ADMINISTRATOR and not user.is_disabled and is_ours:
             return user
     found = records.users.find(FIRST_NAME)
     if found is None:

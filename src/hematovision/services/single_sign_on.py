@@ -17,12 +17,19 @@ from hematovision.errors import (
     UserNameTakenError,
 )
 from hematovision.people import Role, User
-from hematovision.services.accounts import TOKEN_BYTES, enrol, is_elsewhere, put_role
+from hematovision.services.accounts import (
+    FIRST_NAME,
+    TOKEN_BYTES,
+    enrol,
+    is_elsewhere,
+    put_role,
+)
 from hematovision.services.hands import Hand
 from hematovision.services.sign_ins import FAILED, Stay, begin_stay, record_failure
 from hematovision.services.trust import Trust
 from hematovision.storage.database import Database, Records
 from hematovision.storage.inserts import AlreadyThereError
+from hematovision.storage.users import fold_name
 
 CONFIRMATION = timedelta(minutes=5)
 SKEW = timedelta(minutes=1)
@@ -180,10 +187,15 @@ def _find(records: Records, person: Person) -> User | None:
 
 def _welcome(records: Records, person: Person, role: Role, by: Hand) -> User:
     """Make an account for somebody who comes the first time."""
-    name = next(name for name in _names(person.name) if records.users.find(name) is None)
+    name = next(name for name in _names(person.name) if _is_free(records, name))
     user = enrol(records, name, role, by=by)
     records.identities.add(person.issuer, person.subject, user.id, now=by.now)
     return user
+
+
+def _is_free(records: Records, name: str) -> bool:
+    """Tell whether somebody may be called so; never like the first administrator."""
+    return fold_name(name) != FIRST_NAME and records.users.find(name) is None
 
 
 def _names(name: str) -> Iterator[str]:

@@ -12,7 +12,16 @@ from hematovision.people import Right
 from hematovision.services.accounts import has_administrator
 from hematovision.services.signing import what_is_confirmed
 from hematovision.services.single_sign_on import Person, confirm, sign_in_by_provider
-from hematovision.web.access import get_user, hand, is_way, needs, public, stay_in, way_back
+from hematovision.web.access import (
+    find_user,
+    get_user,
+    hand,
+    is_way,
+    needs,
+    public,
+    stay_in,
+    way_back,
+)
 from hematovision.web.errors import STATUS_OF
 from hematovision.web.language import take_up_language
 from hematovision.web.provider import Errand, Provider, find_provider
@@ -112,7 +121,9 @@ def _lead(provider: Provider, way: str, what: str) -> Response:
 
 
 def _refuse(error: HematoVisionError) -> Page:
-    """Say why on the page to sign in."""
+    """Say why on the page to sign in; to whom is signed in already, on a page of its own."""
+    if find_user():
+        raise error
     wiring = get_wiring()
     page = render_template(
         "sign_in.html",

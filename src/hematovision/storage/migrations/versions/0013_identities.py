@@ -19,17 +19,17 @@ def upgrade() -> None:
         sa.Column("id", KEY, nullable=False),
         sa.Column("issuer", sa.String(512), nullable=False),
         sa.Column("subject", sa.String(255), nullable=False),
-        sa.Column("user_id", sa.BigInteger(), nullable=False),
+        sa.Column("user_id", KEY, nullable=False),
         sa.Column("created_at", MOMENT, nullable=False),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name="fk_identities_user_id"),
         sa.PrimaryKeyConstraint("id", name="pk_identities"),
-        sa.UniqueConstraint("issuer", "subject", name="uq_identities_issuer"),
+        sa.UniqueConstraint("issuer", "subject", name="uq_identities_issuer_subject"),
     )
     op.create_index("ix_identities_user_id", "identities", ["user_id"])
     op.create_table(
         "confirmations",
         sa.Column("token_hash", sa.LargeBinary(32), nullable=False),
-        sa.Column("user_id", sa.BigInteger(), nullable=False),
+        sa.Column("user_id", KEY, nullable=False),
         sa.Column("what", sa.LargeBinary(32), nullable=False),
         sa.Column("expires_at", MOMENT, nullable=False),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name="fk_confirmations_user_id"),
