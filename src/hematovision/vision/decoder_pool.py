@@ -205,7 +205,7 @@ class DecoderPool:
 
 
 def _end_all(processes: Iterable[DecoderProcess]) -> None:
-    for process in processes:
+    for process in list(processes):
         process.end()
 
 

@@ -13,11 +13,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
-import hematovision
 from hematovision.cells import RgbImage
 from hematovision.errors import HematoVisionError
 from hematovision.vision.decoder_messages import (
@@ -149,7 +147,9 @@ class DecoderProcess:
     def _let_go(self) -> None:
         self._channel.close()
         self._shown.close()
-        os.close(self._file)
+        file, self._file = self._file, -1
+        if file >= 0:
+            os.close(file)
 
     def _await(self) -> None:
         """Wait until it is ready for the first picture."""
@@ -216,6 +216,4 @@ def _refusal(words: bytes) -> HematoVisionError:
 def scrubbed(environment: Mapping[str, str]) -> dict[str, str]:
     """Give what a decoder may know of an environment: where Python is, and no secret."""
     kept = {name: environment[name] for name in _KEPT_VARIABLES if name in environment}
-    here = str(Path(hematovision.__file__).parents[1])
-    paths = [here, *filter(None, [kept.get("PYTHONPATH")])]
-    return kept | _ONE_THREAD | {"PYTHONPATH": os.pathsep.join(paths)}
+    return kept | _ONE_THREAD
