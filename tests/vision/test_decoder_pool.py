@@ -378,6 +378,17 @@ def test_program_that_does_not_start_is_told() -> None:
         pool.close()
 
 
+def test_process_that_is_killed_while_it_starts_is_replaced(own: DecoderPool) -> None:
+    own.warm()
+    (first,) = own.processes()
+    os.kill(first, signal.SIGSTOP)
+    with ThreadPoolExecutor(1) as threads:
+        asked = threads.submit(own.decode, PNG)
+        until(lambda: own._busy)
+        os.kill(first, signal.SIGKILL)
+        np.testing.assert_array_equal(asked.result(60), PHOTO)
+
+
 def test_what_cannot_be_run_leaves_nothing_behind() -> None:
     pool = DecoderPool(1, command=("/no/such/program",))
     before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208

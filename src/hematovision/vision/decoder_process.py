@@ -50,6 +50,10 @@ class DecoderDiedError(Exception):
     """The process ended, or answered what no decoder would."""
 
 
+class DecoderNotReadyError(DecoderDiedError):
+    """The process ended before it saw its first picture."""
+
+
 class DecoderBrokenError(Exception):
     """The decoder met what nobody foresaw, or cannot be started: a bug, or a machine in trouble."""
 
@@ -119,6 +123,7 @@ class DecoderProcess:
             HematoVisionError: Whatever `decode_image` refuses, under its own name.
             TimeoutError: If it takes too long.
             DecoderDiedError: If it ends before it answers.
+            DecoderNotReadyError: If it does not even start.
             DecoderBrokenError: If it meets what nobody foresaw.
         """
         self._await()
@@ -158,7 +163,7 @@ class DecoderProcess:
         try:
             kind, _, _ = ANSWER.unpack(self._receive(ANSWER.size, time.monotonic() + START_SECONDS))
         except OSError as error:
-            raise DecoderBrokenError("A decoder does not start.") from error
+            raise DecoderNotReadyError("A decoder does not start.") from error
         self._ready = kind == READY
 
     def _ask(self, data: bytes, max_pixels: int, what: bytes) -> tuple[bytes, int, int, bytes]:
