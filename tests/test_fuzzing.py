@@ -88,4 +88,4 @@ def test_what_is_not_handled_is_told() -> None:
 def test_guided_run_counts_what_it_sends() -> None:
     from fuzzing.images import send_guided
 
-    assert_all_is_handled(send_guided(300, 0), 300)
+    assert_all_is_handled(send_guided(100, 0), 100)

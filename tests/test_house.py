@@ -1,3 +1,4 @@
+import ast
 import re
 import subprocess
 import sys
@@ -87,12 +88,23 @@ def test_no_view_opens_the_database_itself() -> None:
     assert [path.name for path in views if opens.search(path.read_text())] == []
 
 
-def test_pictures_of_others_are_decoded_by_who_has_neither_keys_nor_database() -> None:
-    # `vision` decodes where it is told to; the demonstration opens what it has drawn itself.
+def files_of(*rooms: str) -> Iterator[Path]:
+    for room in rooms:
+        path = ROOT / "src/hematovision" / room
+        yield from [path] if path.suffix else sorted(path.rglob("*.py"))
+
+
+def test_nobody_who_has_keys_or_database_decodes_pictures_itself() -> None:
+    # `vision` decodes where it is told to.
     decodes = re.compile(r"\b(?:decode_image|check_header)\(|\bImage\.open\(")
-    rooms = ("services", "web", "storage", "exchange", "jobs.py")
-    folder = ROOT / "src/hematovision"
-    files = [file for room in rooms for file in [folder / room, *(folder / room).rglob("*.py")]]
-    assert [
-        file.name for file in files if file.is_file() and decodes.search(file.read_text())
-    ] == []
+    files = files_of("services", "web", "storage", "exchange", "jobs.py")
+    assert [file.name for file in files if decodes.search(file.read_text())] == []
+
+
+def test_doors_to_others_say_who_decodes() -> None:
+    take_one = {"read_image", "find_picture", "Album", "Record", "Desk", "Tray", "Bench"}
+    for file in files_of("web", "jobs.py", "cli/worker.py", "cli/verify.py", "cli/stores.py"):
+        text = file.read_text()
+        for call in ast.walk(ast.parse(text)):
+            if isinstance(call, ast.Call) and getattr(call.func, "id", "") in take_one:
+                assert "decoder" in (ast.get_source_segment(text, call) or ""), file.name

@@ -9,7 +9,7 @@ import os
 import threading
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from hematovision.cells import RgbImage
 from hematovision.errors import (
@@ -19,7 +19,13 @@ from hematovision.errors import (
     HematoVisionError,
 )
 from hematovision.vision.decoder_messages import CHECK, DECODE
-from hematovision.vision.decoder_process import COMMAND, DecoderDiedError, DecoderProcess
+from hematovision.vision.decoder_process import (
+    COMMAND,
+    DecoderBrokenError,
+    DecoderDiedError,
+    DecoderNotReadyError,
+    DecoderProcess,
+)
 from hematovision.vision.decoding import MAX_PIXELS, PILLOW_LIMIT
 
 SECONDS = 20.0
@@ -91,6 +97,7 @@ class DecoderPool:
             DecodingTookTooLongError: If it takes too long.
             DecoderCrashedError: If the process dies of it.
             DecodersBusyError: If no process gets free.
+            DecoderBrokenError: If a decoder has a bug, or none comes up.
         """
         photo = self._ask(data, max_pixels, DECODE)
         assert photo is not None  # noqa: S101 - for the types; what was asked is pixels
@@ -119,15 +126,21 @@ class DecoderPool:
         self._busy = self._waiting = 0
 
     def _ask(self, data: bytes, max_pixels: int, what: bytes) -> RgbImage | None:
-        try:
-            for _ in range(ATTEMPTS):
-                with suppress(DecoderDiedError), self._borrow() as process:
+        died: DecoderDiedError | None = None
+        for _ in range(ATTEMPTS):
+            try:
+                with self._borrow() as process:
                     return process.decode(data, max_pixels, what)
-        except TimeoutError as error:
-            raise DecodingTookTooLongError(
-                "Decoding it takes longer than %(seconds)s seconds.", seconds=int(self._seconds)
-            ) from error
-        raise DecoderCrashedError("The decoder crashed at this picture.")
+            except DecoderDiedError as error:
+                died = error
+            except TimeoutError as error:
+                raise DecodingTookTooLongError(
+                    "Decoding it takes longer than %(seconds)s seconds.", seconds=int(self._seconds)
+                ) from error
+        if isinstance(died, DecoderNotReadyError):
+            # It is not for the picture that no process comes up.
+            raise DecoderBrokenError("A decoder does not start.") from died
+        raise DecoderCrashedError("The decoder crashed at this picture.") from died
 
     @contextmanager
     def _borrow(self) -> Iterator[DecoderProcess]:
@@ -205,7 +218,7 @@ class DecoderPool:
 
 
 def _end_all(processes: Iterable[DecoderProcess]) -> None:
-    for process in processes:
+    for process in list(processes):
         process.end()
 
 

@@ -13,11 +13,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
-import hematovision
 from hematovision.cells import RgbImage
 from hematovision.errors import HematoVisionError
 from hematovision.vision.decoder_messages import (
@@ -50,6 +48,10 @@ _NONSENSE = "A decoder answers what none would."
 
 class DecoderDiedError(Exception):
     """The process ended, or answered what no decoder would."""
+
+
+class DecoderNotReadyError(DecoderDiedError):
+    """The process ended before it saw its first picture."""
 
 
 class DecoderBrokenError(Exception):
@@ -121,6 +123,7 @@ class DecoderProcess:
             HematoVisionError: Whatever `decode_image` refuses, under its own name.
             TimeoutError: If it takes too long.
             DecoderDiedError: If it ends before it answers.
+            DecoderNotReadyError: If it does not even start.
             DecoderBrokenError: If it meets what nobody foresaw.
         """
         self._await()
@@ -149,7 +152,9 @@ class DecoderProcess:
     def _let_go(self) -> None:
         self._channel.close()
         self._shown.close()
-        os.close(self._file)
+        file, self._file = self._file, -1
+        if file >= 0:
+            os.close(file)
 
     def _await(self) -> None:
         """Wait until it is ready for the first picture."""
@@ -158,7 +163,7 @@ class DecoderProcess:
         try:
             kind, _, _ = ANSWER.unpack(self._receive(ANSWER.size, time.monotonic() + START_SECONDS))
         except OSError as error:
-            raise DecoderBrokenError("A decoder does not start.") from error
+            raise DecoderNotReadyError("A decoder does not start.") from error
         self._ready = kind == READY
 
     def _ask(self, data: bytes, max_pixels: int, what: bytes) -> tuple[bytes, int, int, bytes]:
@@ -216,6 +221,4 @@ def _refusal(words: bytes) -> HematoVisionError:
 def scrubbed(environment: Mapping[str, str]) -> dict[str, str]:
     """Give what a decoder may know of an environment: where Python is, and no secret."""
     kept = {name: environment[name] for name in _KEPT_VARIABLES if name in environment}
-    here = str(Path(hematovision.__file__).parents[1])
-    paths = [here, *filter(None, [kept.get("PYTHONPATH")])]
-    return kept | _ONE_THREAD | {"PYTHONPATH": os.pathsep.join(paths)}
+    return kept | _ONE_THREAD

@@ -12,7 +12,13 @@ FEWEST, MOST = 2, 4
 
 
 class Decoder(Protocol):
-    """Turns bytes into pixels."""
+    """Turns bytes into pixels.
+
+    Attributes:
+        restarts: Processes that died or were killed since the start.
+    """
+
+    restarts: int
 
     def decode(self, data: bytes, *, max_pixels: int = MAX_PIXELS) -> RgbImage:
         """Decode a picture; see `decode_image`."""
@@ -29,6 +35,8 @@ class Decoder(Protocol):
 
 class Here:
     """Decodes in this very process: for those who choose their own pictures, and for tests."""
+
+    restarts = 0
 
     def decode(self, data: bytes, *, max_pixels: int = MAX_PIXELS) -> RgbImage:
         """Decode a picture."""
