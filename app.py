@@ -2,7 +2,9 @@
 
 from hematovision.config import Settings
 from hematovision.jobs import open_queue
+from hematovision.watching.logs import init_logs
 from hematovision.web import create_app
 
 settings = Settings.from_environment()
+init_logs(settings.log_format)
 app = create_app(settings, queue=open_queue(settings))

@@ -24,10 +24,14 @@ RANGES = {
     "session_hours": (1, 24 * 7),
     "keep_days": (0, 36_500),
     "keep_case_days": (0, 36_500),
+    "reading_slots": (0, 256),
+    "reading_queue": (0, 1000),
+    "max_waiting_photos": (1, 10**9),
 }
 """The least and the most that a number may be."""
 
 SWITCHES = {"keep_pictures"}
+CHOICES = {"log_format": ("text", "json"), "traces": ("off", "otlp")}
 WORDS = {"yes": True, "true": True, "on": True, "1": True} | {
     "no": False,
     "false": False,
@@ -70,6 +74,13 @@ class Settings:
         keep_days: Pictures are deleted so many days after they were sent; 0 keeps them.
         keep_case_days: Cases are erased so many days after something was last done in them, and
             readings of no case so many days after they were made; 0 keeps them.
+        metrics_token_file: Holds the token that Prometheus shows; without it there is no
+            `/metrics`.
+        log_format: `text` for people, or `json`, a line an object, with one for every request.
+        traces: `otlp` sends traces to where the `OTEL_EXPORTER_OTLP_` variables say.
+        reading_slots: Requests that read photos at once; 0 for as many as there are cores.
+        reading_queue: Requests that may wait to read; more are told to come again.
+        max_waiting_photos: Photos of cases that may wait; more are not taken in.
     """
 
     model_folder: Path = PACKAGED_MODEL
@@ -93,11 +104,22 @@ class Settings:
     session_hours: int = 12
     keep_days: int = 0
     keep_case_days: int = 0
+    metrics_token_file: Path | None = None
+    log_format: str = "text"
+    traces: str = "off"
+    reading_slots: int = 0
+    reading_queue: int = 16
+    max_waiting_photos: int = 10_000
 
     @property
     def max_request_bytes(self) -> int:
         """One file at its limit, and the form around it; many files share it."""
         return 2 * self.max_file_bytes
+
+    @property
+    def readings_at_once(self) -> int:
+        """So many requests read photos at once: as many as there are cores, unless it is set."""
+        return self.reading_slots or os.cpu_count() or 1
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -108,7 +130,7 @@ class Settings:
 
         Raises:
             ValueError: If a number is not a whole number within its range, a switch neither yes nor
-                no, or a folder is of a user whom nobody knows.
+                no, a word none of those that are known, or a folder is of a user whom nobody knows.
         """
         given = {
             name: environment[PREFIX + name.upper()]
@@ -129,10 +151,8 @@ def _parse(name: str, text: str) -> Any:
         return tuple(host.strip() for host in text.split(",") if host.strip())
     if name in {"secret_key", "host", "database_url", "pictures_url", "queue_url"}:
         return text
-    if name in SWITCHES:
-        if text.lower() not in WORDS:
-            raise ValueError(f"{PREFIX}{name.upper()} is {text!r}; it must be yes or no.")
-        return WORDS[text.lower()]
+    if name in SWITCHES or name in CHOICES:
+        return _parse_word(name, text)
     least, most = RANGES[name]
     # Python refuses to read a number of thousands of digits.
     if not text.isdecimal() or len(text) > len(str(LARGE)) or not least <= int(text) <= most:
@@ -140,3 +160,14 @@ def _parse(name: str, text: str) -> Any:
             f"{PREFIX}{name.upper()} is {text!r}; it must be a whole number from {least} to {most}."
         )
     return int(text)
+
+
+def _parse_word(name: str, text: str) -> bool | str:
+    """Read a setting that is one of some words."""
+    known: Mapping[str, bool | str] = WORDS
+    if name in CHOICES:
+        known = {word: word for word in CHOICES[name]}
+    if text.lower() not in known:
+        choices = " or ".join(CHOICES.get(name, ("yes", "no")))
+        raise ValueError(f"{PREFIX}{name.upper()} is {text!r}; it must be {choices}.")
+    return known[text.lower()]

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from hematovision.cells import CellReader, PhotoReading, RgbImage
-from hematovision.errors import HematoVisionError
+from hematovision.errors import HematoVisionError, QueueFullError
 from hematovision.services.cases import the_open_case
 from hematovision.services.hands import Hand
 from hematovision.services.readings import ReadPhoto, read_image
@@ -32,6 +32,7 @@ from hematovision.storage.photos import Photo, PhotoState, Sent
 from hematovision.storage.sealing import SealBrokenError
 from hematovision.vision.decoding import MAX_PIXELS
 from hematovision.vision.stripping import strip
+from hematovision.watching.signals import Event, Stage, happened, stage
 
 LEASE = timedelta(seconds=20)
 MOST_ATTEMPTS = 3
@@ -126,6 +127,21 @@ def add_photo(
     return photo
 
 
+def insist_on_room(database: Database, most: int) -> None:
+    """Insist that another photo may wait: no more do than may.
+
+    Of several who send at once each may add one more; what matters is that there is an end.
+
+    Raises:
+        QueueFullError: If as many wait as may.
+    """
+    with database.reading() as records:
+        waiting = records.census.count_waiting(PhotoState.WAITING, most=most)
+    if waiting >= most:
+        happened(Event.FULL)
+        raise QueueFullError("%(number)s photos wait to be read; no more may.", number=most)
+
+
 def read_next(desk: Desk, worker: str, *, clock: Callable[[], datetime]) -> bool:
     """Read the photo that waits longest; tell whether there was one."""
     photo = take_next(desk.database, worker, now=clock())
@@ -159,6 +175,7 @@ def give_back(database: Database, photo: Photo, worker: str) -> bool:
         return records.photos.give_back(photo, worker)
 
 
+@stage(Stage.PHOTO)
 def read_photo(desk: Desk, photo: Photo, worker: str, *, clock: Callable[[], datetime]) -> None:
     """Read a photo that was taken, and keep what is said of it, or why nothing can be.
 
@@ -273,7 +290,7 @@ def _strip(desk: Desk, photo: Photo, picture: bytes, read: ReadPhoto) -> None:
 
 
 def _finish(desk: Desk, photo: Photo, worker: str, reading: PhotoReading, by: Hand) -> bool:
-    with desk.database.transaction() as records:
+    with stage(Stage.RECORD), desk.database.transaction() as records:
         kept = records.photos.finish(
             photo, worker, reading, now=by.now, keep_picture=desk.keep_pictures
         )

@@ -7,6 +7,7 @@ from typing import IO
 from hematovision.cells import CellReader, PhotoReading, RgbImage
 from hematovision.errors import FileTooLargeError
 from hematovision.vision.decoding import MAX_PIXELS, decode_image
+from hematovision.watching.signals import Stage, stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,8 @@ def read_image(
     Raises:
         HematoVisionError: Whatever `decode_image` refuses, under its own name.
     """
-    photo = decode_image(data, max_pixels=max_pixels)
+    with stage(Stage.DECODE):
+        photo = decode_image(data, max_pixels=max_pixels)
     height, width = photo.shape[:2]
     return ReadPhoto(
         photo=photo,

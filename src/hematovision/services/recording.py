@@ -17,6 +17,7 @@ from hematovision.storage.readings import KeptReading
 from hematovision.storage.sealing import SealBrokenError
 from hematovision.vision.decoding import MAX_PIXELS, decode_image
 from hematovision.vision.stripping import strip
+from hematovision.watching.signals import Stage, stage
 
 log = logging.getLogger(__name__)
 
@@ -65,8 +66,9 @@ def record_reading(record: Record, read: ReadPhoto, data: bytes, *, by: Hand) ->
         data: The file as it was sent.
         by: Who sent it, through which door, when.
     """
-    noted = Noted.of(read, data, keep_picture=record.keep_pictures)
-    (photo_id,) = record_readings(record, [noted], by=by)
+    with stage(Stage.RECORD):
+        noted = Noted.of(read, data, keep_picture=record.keep_pictures)
+        (photo_id,) = record_readings(record, [noted], by=by)
     return photo_id
 
 

@@ -26,6 +26,7 @@ from hematovision.vision.measuring import measure_cells
 from hematovision.vision.morphology import describe_cells
 from hematovision.vision.runtime import Network
 from hematovision.vision.staining import DARKEST_GLASS, measure_glass
+from hematovision.watching.signals import Stage, stage
 
 BATCH = 32
 """Cells classified at once, so that a crowded photo needs no more memory than a sparse one."""
@@ -88,13 +89,15 @@ class PhotoReader:
             One reading a cell, from top to bottom; empty when there is none, or the photo is so
             dark that there is no glass in it.
         """
-        boxes = self.locate(photo)
+        with stage(Stage.LOCATE):
+            boxes = self.locate(photo)
         readings: list[Reading] = []
         for start in range(0, len(boxes), BATCH):
             some = boxes[start : start + BATCH]
-            cut = self._cut(photo, some)
-            seen = self.look(cut.crops, explain=explain)
-            readings.extend(self._measure(self._say(some, seen), cut, seen))
+            with stage(Stage.CLASSIFY):
+                cut = self._cut(photo, some)
+                seen = self.look(cut.crops, explain=explain)
+                readings.extend(self._measure(self._say(some, seen), cut, seen))
         return readings
 
     def locate(self, photo: RgbImage) -> Sequence[Box]:

@@ -162,7 +162,14 @@ def _take_in(wiring: Wiring, sending: Sending, uploads: Sequence[FileStorage]) -
         entry_bytes=settings.max_file_bytes,
         bytes=settings.max_archive_bytes,
     )
-    tray = Tray(wiring.database, wiring.files, wiring.queue, limits, settings.max_pixels)
+    tray = Tray(
+        wiring.database,
+        wiring.files,
+        wiring.queue,
+        limits,
+        settings.max_pixels,
+        settings.max_waiting_photos,
+    )
     incoming = ((upload.filename or "", upload.stream) for upload in uploads)
     for arrival in take_in(tray, sending, incoming, by=hand()):
         yield arrival.name, problem_of(arrival.failure) if arrival.failure else arrival

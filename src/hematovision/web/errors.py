@@ -17,6 +17,7 @@ from hematovision.errors import (
     BackupUnusableError,
     BlindError,
     BoxInvalidError,
+    BusyError,
     CaseClosedError,
     CaseUnknownError,
     CellUnknownError,
@@ -64,6 +65,7 @@ from hematovision.errors import (
     PhotoFiledError,
     PhotoUnknownError,
     PictureNotKeptError,
+    QueueFullError,
     RangeInvalidError,
     ReasonMissingError,
     RotationBusyError,
@@ -84,6 +86,7 @@ from hematovision.errors import (
     WrongPasswordError,
     megabytes,
 )
+from hematovision.watching.logs import request_id
 from hematovision.web.looks import refuse
 from hematovision.web.uploads import asks_for_json
 from hematovision.web.vocabulary import advice_of, message_of
@@ -161,6 +164,8 @@ STATUS_OF: dict[type[HematoVisionError], HTTPStatus] = {
     NoModelBeforeError: HTTPStatus.CONFLICT,
     NothingConfirmedError: HTTPStatus.CONFLICT,
     FolderTakenError: HTTPStatus.CONFLICT,
+    BusyError: HTTPStatus.SERVICE_UNAVAILABLE,
+    QueueFullError: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
 
@@ -174,7 +179,7 @@ class CrossSiteError(Forbidden):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What went wrong, in the members of RFC 9457 and two of ours.
+    """What went wrong, in the members of RFC 9457 and three of ours.
 
     Attributes:
         status: Of the answer, or of this one picture.
@@ -189,9 +194,11 @@ class Problem:
     advice: str
 
     def as_document(self) -> dict[str, object]:
-        """Give the members of `application/problem+json`."""
+        """Give the members of `application/problem+json`, and which request it was."""
         title = HTTPStatus(self.status).phrase
-        return {"type": "about:blank", "title": title, **asdict(self)}
+        mark = request_id.get()
+        ours = {"request_id": mark} if mark else {}
+        return {"type": "about:blank", "title": title, **asdict(self), **ours}
 
 
 def problem_of(error: HematoVisionError) -> Problem:
@@ -256,6 +263,8 @@ def _answer_named(error: HematoVisionError) -> Response:
     if isinstance(error, NotSignedInError):
         # RFC 9110 asks for it, and it tells a program what to send; browsers do nothing with it.
         answer.headers["WWW-Authenticate"] = 'Bearer realm="HematoVision"'
+    if error.seconds:
+        answer.headers["Retry-After"] = str(error.seconds)
     return answer
 
 

@@ -27,6 +27,7 @@ from hematovision.vision.containers import SIGNATURES
 from hematovision.web.access import get_user, hand, needs
 from hematovision.web.cards import Filing, Picture, picture_of
 from hematovision.web.errors import Problem, problem_of
+from hematovision.web.pressure import reads_photos
 from hematovision.web.uploads import asks_for_json, asks_why, get_uploads, number_of
 from hematovision.web.wiring import Wiring, get_wiring
 
@@ -78,6 +79,7 @@ def home() -> str:
 
 @blueprint.post("/predict")
 @needs(Right.READ_PHOTOS)
+@reads_photos
 def predict() -> Response:
     """Read the pictures of a request, record what is said, and answer as a page or a document.
 
