@@ -25,6 +25,8 @@ SIGNERS = {PATHOLOGIST, ADMINISTRATOR}
 MAY = {
     "static": EVERYBODY,
     "health.show": EVERYBODY,
+    "health.live": EVERYBODY,
+    "health.ready": EVERYBODY,
     "language.choose": EVERYBODY,
     "sign_in.form": EVERYBODY,
     "sign_in.enter": EVERYBODY,

@@ -10,6 +10,7 @@ from hematovision.services.rotation import check_key
 from hematovision.services.shelf import Shelf
 from hematovision.storage.database import Database
 from hematovision.storage.files import Files
+from hematovision.storage.private import read_data_keys
 
 LEAST_FREE = 2**29
 """Bytes of the disk that must be free: a few uploads at their limit, and what is made of them."""
@@ -40,7 +41,7 @@ class Needs:
         checks: Mapping[str, Callable[[], object]] = {
             "database": self._check_database,
             "pictures": self.files.check,
-            "data_key": lambda: check_key(self.database, self.files.seal),
+            "data_key": self._check_key,
             "model": self.shelf.reader,
             "disk": self._check_disk,
         }
@@ -49,6 +50,11 @@ class Needs:
     def _check_database(self) -> None:
         if not self.database.is_newest():
             raise RuntimeError("The tables are not those of this program.")
+
+    def _check_key(self) -> None:
+        """Insist that the key is there, and is the one that holds."""
+        read_data_keys(self.data_folder)
+        check_key(self.database, self.files.seal)
 
     def _check_disk(self) -> None:
         if shutil.disk_usage(self.data_folder).free < self.least_free:

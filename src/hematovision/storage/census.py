@@ -55,7 +55,7 @@ class CensusStore:
 
     def _photos(self) -> Mapping[str, int]:
         rows = self._session.execute(select(PhotoRow.state, func.count()).group_by(PhotoRow.state))
-        return dict(rows.tuples())
+        return {row[0]: row[1] for row in rows}
 
     def _decisions(self, since: datetime) -> Mapping[str, int]:
         rows = self._session.execute(

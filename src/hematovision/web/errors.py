@@ -179,7 +179,7 @@ class CrossSiteError(Forbidden):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What went wrong, in the members of RFC 9457 and three of ours.
+    """What went wrong, in the members of RFC 9457 and two of ours.
 
     Attributes:
         status: Of the answer, or of this one picture.
@@ -194,11 +194,9 @@ class Problem:
     advice: str
 
     def as_document(self) -> dict[str, object]:
-        """Give the members of `application/problem+json`, and which request it was."""
+        """Give the members of `application/problem+json`."""
         title = HTTPStatus(self.status).phrase
-        mark = request_id.get()
-        ours = {"request_id": mark} if mark else {}
-        return {"type": "about:blank", "title": title, **asdict(self), **ours}
+        return {"type": "about:blank", "title": title, **asdict(self)}
 
 
 def problem_of(error: HematoVisionError) -> Problem:
@@ -292,7 +290,9 @@ def _answer_http(error: HTTPException) -> Response:
 
 def _answer(problem: Problem) -> Response:
     if asks_for_json():
-        answer = make_response(json.dumps(problem.as_document(), sort_keys=False))
+        # By it whoever asks for help names the line of the log.
+        document = problem.as_document() | {"request_id": request_id.get()}
+        answer = make_response(json.dumps(document, sort_keys=False))
         answer.mimetype = "application/problem+json"
     else:
         answer = make_response(render_template("error.html", problem=problem))
