@@ -15,10 +15,12 @@ ALLOCATOR := $(firstword $(wildcard /usr/lib/*/libtcmalloc_minimal.so.4))
 LEARN := $(if $(ALLOCATOR),LD_PRELOAD=$(ALLOCATOR) TCMALLOC_RELEASE_RATE=0) $(BIN)/hematovision
 # Further catalogues that translate what has no translation yet.
 FROM ?=
+# What a target that measures is told.
+ARGUMENTS ?=
 # A finished locator.onnx to take in the place of teaching one.
 LOCATOR ?=
 
-.PHONY: help run setup test lint bench train folds evaluate notebook pictures translations lock clean
+.PHONY: help run setup test lint bench load train folds evaluate notebook pictures translations lock clean
 
 help: ## Say what each target does
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -42,6 +44,9 @@ bench: .venv/full ## Measure how fast photos are read, reviewed and found again,
 	$(BIN)/python benchmarks/bench.py
 	$(BIN)/python -m benchmarks.history
 	$(BIN)/python -m benchmarks.audit
+
+load: .venv/full ## Press a real server with 64 clients for five minutes; ARGUMENTS="--seconds 60"
+	$(BIN)/python -m benchmarks.load $(ARGUMENTS)
 
 train: .venv/full ## Make the model folder from the pictures in DATA
 	$(LEARN) train --data $(DATA) --backbone-weights $(BACKBONE) \
