@@ -72,6 +72,7 @@ def test_reading_is_a_trace_of_its_stages(
     for stage in ("decode", "record"):
         assert found[stage].context.trace_id == request.context.trace_id
         assert found[stage].attributes == {MARK: "abc"}
+        assert found[stage].resource.attributes["service.name"] == "hematovision"
     assert request.attributes[MARK] == "abc"
     assert request.attributes["http.route"] == "/predict"
     assert any(span.attributes.get("db.statement") for span in spans.get_finished_spans())
@@ -131,7 +132,11 @@ def test_traces_arrive_where_the_variables_of_opentelemetry_say() -> None:
             address = f"http://127.0.0.1:{server.server_port}"
             subprocess.run(  # noqa: S603 - our own program
                 [sys.executable, "-c", COLLECTED],
-                env={"OTEL_EXPORTER_OTLP_ENDPOINT": address, "PYTHONPATH": ":".join(sys.path)},
+                env={
+                    "OTEL_EXPORTER_OTLP_ENDPOINT": address,
+                    "OTEL_SERVICE_NAME": "night-shift",
+                    "PYTHONPATH": ":".join(sys.path),
+                },
                 check=True,
                 timeout=120,
             )
@@ -140,5 +145,5 @@ def test_traces_arrive_where_the_variables_of_opentelemetry_say() -> None:
             thread.join()
     ((path, body),) = got
     assert path == "/v1/traces"
-    assert b"hematovision" in body
+    assert b"night-shift" in body
     assert b"decode" in body

@@ -111,11 +111,11 @@ def observe_request(route: str | None, method: str, status: int, seconds: float)
     Args:
         route: The template of its address, such as `/cases/<int:case_id>`; None where there is
             none. Never the address itself, of which there are as many as cases.
-        method: As it was sent.
+        method: One of `METHODS`, or `OTHER`: anybody can make another up.
         status: Of the answer.
         seconds: How long it took.
     """
-    route, method = route or NO_ROUTE, method if method in METHODS else OTHER
+    route = route or NO_ROUTE
     requests.labels(route, method, str(status)).inc()
     request_seconds.labels(route, method).observe(seconds)
 

@@ -92,16 +92,16 @@ def open_traces(version: str, exporter: "SpanExporter | None" = None) -> Traces:
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.instrumentation import flask, sqlalchemy  # noqa: F401 - is it there?
-        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.resources import OTELResourceDetector, Resource
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
     except ImportError as error:
         raise TracesUnusableError(
             f"HEMATOVISION_TRACES needs {error.name}: pip install 'hematovision[scale]'"
         ) from error
-    # `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` are heeded as well, and win.
-    ours = {"service.name": "hematovision", "service.version": version}
-    provider = TracerProvider(resource=Resource(ours).merge(Resource.create()))
+    ours = Resource.create({"service.name": "hematovision", "service.version": version})
+    # `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` win.
+    provider = TracerProvider(resource=ours.merge(OTELResourceDetector().detect()))
     if exporter is not None:
         provider.add_span_processor(SimpleSpanProcessor(_careful(exporter)))
     else:

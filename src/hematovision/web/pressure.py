@@ -97,10 +97,7 @@ class Gate:
 
 
 def reads_photos(view: Callable[Arguments, Answer]) -> Callable[Arguments, Answer]:
-    """Let a view run only with a place among those who read.
-
-    Whatever the request carries is parsed within: nobody who waits holds more than what was sent.
-    """
+    """Let a view run only with a place among those who read."""
 
     @wraps(view)
     def guarded(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Answer:

@@ -24,8 +24,8 @@ class Application(Flask):
 
     def log_exception(self, exc_info: Any) -> None:
         """Log what nobody foresaw."""
-        what = (request.method, _route() or meters.NO_ROUTE)
-        self.logger.error("Exception in %s %s", *what, exc_info=exc_info)
+        route = _route() or meters.NO_ROUTE
+        self.logger.error("Exception in %s %s", _method(), route, exc_info=exc_info)
 
 
 def _begin() -> None:
@@ -36,8 +36,8 @@ def _begin() -> None:
 
 def _end(response: Response) -> Response:
     response.headers[HEADER] = logs.request_id.get()
-    g.took = time.perf_counter() - g.began
-    meters.observe_request(_route(), request.method, response.status_code, g.took)
+    seconds = time.perf_counter() - g.began
+    meters.observe_request(_route(), _method(), response.status_code, seconds)
     return response
 
 
@@ -45,7 +45,7 @@ def _log(response: Response) -> Response:
     user: User | None = g.get("user")
     fields = {
         "route": _route(),
-        "method": request.method if request.method in meters.METHODS else meters.OTHER,
+        "method": _method(),
         "status": response.status_code,
         "seconds": round(time.perf_counter() - g.began, 4),
         "user": user.id if user else None,
@@ -63,6 +63,11 @@ def _leave(_: BaseException | None) -> None:
 def _route() -> str | None:
     """Give the template of the address, such as `/cases/<int:case_id>`."""
     return request.url_rule.rule if request.url_rule else None
+
+
+def _method() -> str:
+    """Give the method, if it is one of those that there are."""
+    return request.method if request.method in meters.METHODS else meters.OTHER
 
 
 def _mark(span: Any, _: Any) -> None:
