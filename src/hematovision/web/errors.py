@@ -289,13 +289,15 @@ def _answer_http(error: HTTPException) -> Response:
 
 
 def _answer(problem: Problem) -> Response:
+    # Whoever asks for help names the line of the log by the id of the request.
     if asks_for_json():
-        # By it whoever asks for help names the line of the log.
         document = problem.as_document() | {"request_id": request_id.get()}
         answer = make_response(json.dumps(document, sort_keys=False))
         answer.mimetype = "application/problem+json"
     else:
-        answer = make_response(render_template("error.html", problem=problem))
+        answer = make_response(
+            render_template("error.html", problem=problem, request_id=request_id.get())
+        )
     answer.status_code = problem.status
     answer.vary.add("Accept")
     return answer
