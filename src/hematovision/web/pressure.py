@@ -9,7 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
@@ -96,13 +96,22 @@ class Gate:
         self._free -= 1
 
 
+def reading_slot() -> AbstractContextManager[None]:
+    """Take a place among those who read, meanwhile.
+
+    Raises:
+        BusyError: If there is none, and none to wait for one.
+    """
+    gate: Gate = current_app.extensions[KEY]
+    return gate.slot()
+
+
 def reads_photos(view: Callable[Arguments, Answer]) -> Callable[Arguments, Answer]:
     """Let a view run only with a place among those who read."""
 
     @wraps(view)
     def guarded(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Answer:
-        gate: Gate = current_app.extensions[KEY]
-        with gate.slot():
+        with reading_slot():
             return view(*args, **kwargs)
 
     return guarded
