@@ -2,7 +2,7 @@
 
 from hematovision.config import Settings
 from hematovision.jobs import open_queue
-from hematovision.watching.logs import init_logs
+from hematovision.observing.logs import init_logs
 from hematovision.web import create_app
 
 settings = Settings.from_environment()

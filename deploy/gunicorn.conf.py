@@ -5,7 +5,7 @@ from typing import Any
 
 from hematovision.cli.serve import threads_for
 from hematovision.config import Settings
-from hematovision.watching.sharing import FOLDER, share
+from hematovision.observing.sharing import FOLDER, share
 
 _settings = Settings.from_environment()
 

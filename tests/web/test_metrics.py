@@ -11,10 +11,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from hematovision.cells import CellReader
 from hematovision.config import Settings
+from hematovision.observing import meters
+from hematovision.observing.signals import Event, happened
 from hematovision.people import Role
 from hematovision.storage.database import Database
-from hematovision.watching import meters
-from hematovision.watching.signals import Event, happened
 from hematovision.web import create_app
 from hematovision.web.metrics import KEY, MetricsTokenError, read_token
 

@@ -9,9 +9,9 @@ from flask import Flask
 
 from hematovision.cells import CellReader
 from hematovision.config import Settings
+from hematovision.observing.logs import ACCESS, IdFilter, JsonFormatter
 from hematovision.people import Role
 from hematovision.storage.database import Database
-from hematovision.watching.logs import ACCESS, IdFilter, JsonFormatter
 from hematovision.web import create_app
 from hematovision.web.access import public
 

@@ -18,9 +18,9 @@ from hematovision.cli.users import read_password
 from hematovision.cli.worker import open_wakes
 from hematovision.config import Settings
 from hematovision.errors import HematoVisionError
+from hematovision.observing.logs import init_logs
+from hematovision.observing.sharing import share
 from hematovision.storage.private import keep_data_key, keep_secret_key, keep_uploads_folder
-from hematovision.watching.logs import init_logs
-from hematovision.watching.sharing import share
 
 LIGHT_THREADS = 6
 """For pages while every other thread reads a photo or waits to."""
@@ -133,7 +133,7 @@ def open_server(settings: Settings) -> Any:
     listening = listen(settings.host.strip("[]"), settings.port)
     from waitress.server import create_server
 
-    from hematovision.watching.traces import TracesUnusableError
+    from hematovision.observing.traces import TracesUnusableError
     from hematovision.web import create_app
     from hematovision.web.metrics import MetricsTokenError
 

@@ -14,9 +14,9 @@ from hematovision.cli.stores import open_pictures, open_records, open_shelf
 from hematovision.cli.tools import Refusal, Tools, visible
 from hematovision.config import Settings
 from hematovision.errors import HematoVisionError
-from hematovision.watching.logs import init_logs
-from hematovision.watching.sharing import FOLDER
-from hematovision.watching.traces import OTLP, TracesUnusableError, open_traces
+from hematovision.observing.logs import init_logs
+from hematovision.observing.sharing import FOLDER
+from hematovision.observing.traces import OTLP, TracesUnusableError, open_traces
 
 if TYPE_CHECKING:
     from hematovision.jobs import Wakes
@@ -124,10 +124,10 @@ def _watch(settings: Settings, database: "Database") -> None:
     Raises:
         click.ClickException: If packages are missing.
     """
-    from hematovision.watching import signals
+    from hematovision.observing import signals
 
     if os.environ.get(FOLDER):
-        from hematovision.watching.meters import METERS
+        from hematovision.observing.meters import METERS
 
         signals.watch(METERS)
     if settings.traces == OTLP:

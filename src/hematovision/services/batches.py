@@ -19,6 +19,7 @@ from datetime import datetime, timedelta
 
 from hematovision.cells import CellReader, PhotoReading, RgbImage
 from hematovision.errors import HematoVisionError, QueueFullError
+from hematovision.observing.signals import Event, Stage, happened, stage
 from hematovision.services.cases import the_open_case
 from hematovision.services.hands import Hand
 from hematovision.services.readings import ReadPhoto, read_image
@@ -32,7 +33,6 @@ from hematovision.storage.photos import Photo, PhotoState, Sent
 from hematovision.storage.sealing import SealBrokenError
 from hematovision.vision.decoding import MAX_PIXELS
 from hematovision.vision.stripping import strip
-from hematovision.watching.signals import Event, Stage, happened, stage
 
 LEASE = timedelta(seconds=20)
 MOST_ATTEMPTS = 3

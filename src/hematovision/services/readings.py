@@ -6,8 +6,8 @@ from typing import IO
 
 from hematovision.cells import CellReader, PhotoReading, RgbImage
 from hematovision.errors import FileTooLargeError
+from hematovision.observing.signals import Stage, stage
 from hematovision.vision.decoding import MAX_PIXELS, decode_image
-from hematovision.watching.signals import Stage, stage
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Self
 
 from hematovision.cells import PhotoReading, RgbImage
 from hematovision.errors import PhotoUnknownError
+from hematovision.observing.signals import Stage, stage
 from hematovision.services.hands import Hand
 from hematovision.services.readings import ReadPhoto
 from hematovision.services.rotation import insist_on_key
@@ -17,7 +18,6 @@ from hematovision.storage.readings import KeptReading
 from hematovision.storage.sealing import SealBrokenError
 from hematovision.vision.decoding import MAX_PIXELS, decode_image
 from hematovision.vision.stripping import strip
-from hematovision.watching.signals import Stage, stage
 
 log = logging.getLogger(__name__)
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from hematovision.cells import Box, ModelIdentity, Reading, RgbImage
 from hematovision.errors import ModelDamagedError
+from hematovision.observing.signals import Stage, stage
 from hematovision.vision.bundle import (
     BUNDLE_FILE,
     CLASSIFIER_FILE,
@@ -26,7 +27,6 @@ from hematovision.vision.measuring import measure_cells
 from hematovision.vision.morphology import describe_cells
 from hematovision.vision.runtime import Network
 from hematovision.vision.staining import DARKEST_GLASS, measure_glass
-from hematovision.watching.signals import Stage, stage
 
 BATCH = 32
 """Cells classified at once, so that a crowded photo needs no more memory than a sparse one."""

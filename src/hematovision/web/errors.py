@@ -86,7 +86,7 @@ from hematovision.errors import (
     WrongPasswordError,
     megabytes,
 )
-from hematovision.watching.logs import request_id
+from hematovision.observing.logs import request_id
 from hematovision.web.looks import refuse
 from hematovision.web.uploads import asks_for_json
 from hematovision.web.vocabulary import advice_of, message_of

@@ -5,9 +5,9 @@ from typing import cast
 
 from flask import Blueprint, Flask, current_app
 
+from hematovision.observing.kept import Kept
 from hematovision.services.accounts import has_administrator
 from hematovision.services.readiness import Needs
-from hematovision.watching.kept import Kept
 from hematovision.web.access import public
 from hematovision.web.security import at_any_host
 from hematovision.web.wiring import get_wiring

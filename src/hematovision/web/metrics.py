@@ -15,10 +15,10 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from hematovision import __version__
-from hematovision.services.watching import Overlook, overlook
+from hematovision.observing import meters, signals
+from hematovision.observing.kept import Kept
+from hematovision.services.overlooks import Overlook, overlook
 from hematovision.storage.checkpoints import Head
-from hematovision.watching import meters, signals
-from hematovision.watching.kept import Kept
 from hematovision.web.access import public
 from hematovision.web.security import at_any_host
 

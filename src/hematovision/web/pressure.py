@@ -17,8 +17,8 @@ from flask import Flask, current_app
 
 from hematovision.config import Settings
 from hematovision.errors import BusyError
-from hematovision.watching import meters
-from hematovision.watching.signals import Event, happened
+from hematovision.observing import meters
+from hematovision.observing.signals import Event, happened
 
 PATIENCE_SECONDS = 30.0
 """So long a request waits at most; browsers and proxies wait twice as long."""

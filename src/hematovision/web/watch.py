@@ -8,10 +8,10 @@ from flask import Flask, Response, g, request
 
 from hematovision import __version__
 from hematovision.config import Settings
+from hematovision.observing import logs, meters, signals
+from hematovision.observing.traces import MARK, OTLP, Traces, open_traces
 from hematovision.people import User
 from hematovision.storage.database import Database
-from hematovision.watching import logs, meters, signals
-from hematovision.watching.traces import MARK, OTLP, Traces, open_traces
 
 HEADER = "X-Request-ID"
 UNTRACED = "healthz,readyz,metrics,static/.*"

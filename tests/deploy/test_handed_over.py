@@ -12,10 +12,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.web.conftest import settings  # noqa: F401 - a fixture
 from tests.web.test_metrics import SHOWN, watched  # noqa: F401 - a fixture
 
+from hematovision.observing import signals
+from hematovision.observing.kept import Kept
+from hematovision.observing.signals import Stage
 from hematovision.services.shares import Part
-from hematovision.watching import signals
-from hematovision.watching.kept import Kept
-from hematovision.watching.signals import Stage
 from hematovision.web.metrics import KEY
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"

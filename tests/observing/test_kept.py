@@ -1,6 +1,6 @@
 import threading
 
-from hematovision.watching.kept import Kept
+from hematovision.observing.kept import Kept
 
 
 class Clock:

@@ -14,10 +14,10 @@ from tests.web.conftest import sender_of, signed_in
 
 from hematovision.cells import CellReader
 from hematovision.config import Settings
+from hematovision.observing import signals
+from hematovision.observing.traces import ALLOWED, MARK, open_traces
 from hematovision.people import Role
 from hematovision.storage.database import Database
-from hematovision.watching import signals
-from hematovision.watching.traces import ALLOWED, MARK, open_traces
 from hematovision.web import create_app
 from hematovision.web.access import public
 from hematovision.web.watch import trace
@@ -103,8 +103,8 @@ def test_who_watches_makes_no_trace(app: Flask, spans: Spans) -> None:
 COLLECTED = """
 import os, sys
 from hematovision import __version__
-from hematovision.watching import signals
-from hematovision.watching.traces import open_traces
+from hematovision.observing import signals
+from hematovision.observing.traces import open_traces
 traces = open_traces(__version__)
 signals.watch(traces)
 with signals.stage(signals.Stage.DECODE):

@@ -16,8 +16,8 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from hematovision.watching.sharing import FOLDER
-from hematovision.watching.signals import Event, Stage
+from hematovision.observing.sharing import FOLDER
+from hematovision.observing.signals import Event, Stage
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 OTHER = "other"

@@ -50,7 +50,7 @@ class Kept(Generic[Value]):
     def _begin(self) -> threading.Event:
         done = self._done = threading.Event()
         self._began_at = self.clock()
-        threading.Thread(target=self._make, args=(done,), name="watching", daemon=True).start()
+        threading.Thread(target=self._make, args=(done,), name="observing", daemon=True).start()
         return done
 
     def _make(self, done: threading.Event) -> None:

@@ -3,8 +3,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from hematovision.watching import signals
-from hematovision.watching.signals import Event, Stage
+from hematovision.observing import signals
+from hematovision.observing.signals import Event, Stage
 
 
 class Listener:

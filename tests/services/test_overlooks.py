@@ -8,9 +8,9 @@ from tests.vision.networks import write_tiny_model
 from tests.web.test_quality import FAR, write_looks
 
 from hematovision.cells import Measured
+from hematovision.services.overlooks import overlook
 from hematovision.services.shares import Part
 from hematovision.services.shelf import Shelf
-from hematovision.services.watching import overlook
 from hematovision.storage.database import Database
 from hematovision.vision.bundle import read_bundle
 from hematovision.vision.reader import load_reader

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from hematovision.watching.sharing import FOLDER, share
+from hematovision.observing.sharing import FOLDER, share
 
 
 def test_numbers_of_those_who_are_gone_are_thrown_away(tmp_path: Path) -> None:

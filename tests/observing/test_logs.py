@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from hematovision.watching.logs import (
+from hematovision.observing.logs import (
     IdFilter,
     JsonFormatter,
     TextFormatter,
@@ -15,7 +15,7 @@ from hematovision.watching.logs import (
     take_request_id,
 )
 
-log = logging.getLogger("tests.watching.logs")
+log = logging.getLogger("tests.observing.logs")
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hematovision.watching.logs import request_id
-from hematovision.watching.signals import Event, Stage
+from hematovision.observing.logs import request_id
+from hematovision.observing.signals import Event, Stage
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
