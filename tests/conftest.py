@@ -22,7 +22,7 @@ from hematovision.cells import (
 )
 from hematovision.storage.database import FILE, Database, open_database
 
-from .databases import Postgres, open_copy, postgres, redis_server
+from .databases import Postgres, open_copy, postgres, redis
 
 # The same examples every time, and no claim about how fast a shared machine is.
 settings.register_profile("house", deadline=None, derandomize=True)
@@ -105,8 +105,8 @@ def postgres_server() -> Iterator[Postgres]:
 def redis_address() -> Iterator[str]:
     """Start a real Redis of one's own, or skip."""
     try:
-        with redis_server() as address:
-            yield address
+        with redis() as server:
+            yield server.address
     except LookupError as error:
         skip_or_fail(str(error))
 

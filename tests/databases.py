@@ -40,6 +40,20 @@ class Postgres:
         )
         assert done.returncode == 0, done.stdout + done.stderr
 
+    def start(self) -> None:
+        options = f"-c listen_addresses= -c fsync=off -k {self._folder}"
+        self.call("pg_ctl", "start", "-w", "-o", options, "-l", str(self._folder / "log"))
+
+    def stop(self) -> None:
+        """End it at once, as a machine that loses its power does."""
+        self.call("pg_ctl", "stop", "-m", "immediate")
+
+    def make_bare(self) -> str:
+        """Make a database without tables; give its address."""
+        name = f"bare_{next(NUMBERS)}"
+        self._execute(f"CREATE DATABASE {name}")
+        return self.address.format(name)
+
     def make(self) -> str:
         """Make a database with all tables and nobody in it; give its address."""
         if not self._template:
@@ -75,19 +89,45 @@ def postgres() -> Iterator[Postgres]:
     server = Postgres(found[-1], folder)
     try:
         server.call("initdb", "-U", OWNER, "--auth=trust", "--no-sync", "-E", "UTF8")
-        options = f"-c listen_addresses= -c fsync=off -k {folder}"
-        server.call("pg_ctl", "start", "-w", "-o", options, "-l", str(folder / "log"))
+        server.start()
         try:
             yield server
         finally:
-            server.call("pg_ctl", "stop", "-m", "immediate")
+            server.stop()
     finally:
         shutil.rmtree(folder)
 
 
+class Redis:
+    """A server of its own, on a socket of its own, that keeps nothing."""
+
+    def __init__(self, program: str, folder: Path) -> None:
+        self._program, self._folder, self._socket = program, folder, folder / "socket"
+        self._server: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        return f"unix://{self._socket}"
+
+    def start(self) -> None:
+        command = [self._program, "--port", "0", "--unixsocket", str(self._socket), "--save", ""]
+        self._server = subprocess.Popen(  # noqa: S603 - Redis itself
+            command, cwd=self._folder, stdout=subprocess.DEVNULL
+        )
+        while not self._socket.exists():
+            assert self._server.poll() is None, "Redis does not start"
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        assert self._server is not None
+        self._server.kill()
+        self._server.wait()
+        self._socket.unlink(missing_ok=True)
+
+
 @contextmanager
-def redis_server() -> Iterator[str]:
-    """Start a Redis for as long as it is needed; give its address.
+def redis() -> Iterator[Redis]:
+    """Start a Redis for as long as it is needed.
 
     Raises:
         LookupError: If there is none.
@@ -96,19 +136,13 @@ def redis_server() -> Iterator[str]:
     if program is None:
         raise LookupError("there is no Redis: apt-get install redis-server")
     folder = Path(mkdtemp(prefix="redis-"))
-    socket = folder / "socket"
-    command = [program, "--port", "0", "--unixsocket", str(socket), "--save", ""]
+    server = Redis(program, folder)
     try:
-        with subprocess.Popen(  # noqa: S603 - Redis itself
-            command, cwd=folder, stdout=subprocess.DEVNULL
-        ) as server:
-            try:
-                while not socket.exists():
-                    assert server.poll() is None, "Redis does not start"
-                    time.sleep(0.01)
-                yield f"unix://{socket}"
-            finally:
-                server.kill()
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
     finally:
         shutil.rmtree(folder)
 

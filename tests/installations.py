@@ -104,18 +104,23 @@ class Installation:
 
 
 @contextmanager
-def installation(folder: Path, **given: str) -> Iterator[Installation]:
+def installation(
+    folder: Path,
+    open_records: Callable[[str, Path], Database] = open_database,
+    **given: str,
+) -> Iterator[Installation]:
     """Set an installation up for as long as it is needed.
 
     Args:
         folder: Empty.
+        open_records: Opens the database; makes its tables, unless that is for its processes.
         given: Settings; without a model folder, two tiny networks read.
     """
     given = {"model_folder": str(write_tiny_model(folder / "model"))} | given
     given["data_folder"] = str(folder / "private")
     environment = {f"HEMATOVISION_{name.upper()}": value for name, value in given.items()}
     settings = Settings.from_environment(environment)
-    database = open_database(settings.database_url, settings.data_folder)
+    database = open_records(settings.database_url, settings.data_folder)
     made = Installation(folder, settings, environment, database)
     try:
         yield made

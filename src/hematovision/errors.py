@@ -514,3 +514,16 @@ class QueueFullError(HematoVisionError):
 
     advice = "Wait until some are read, then send the rest; or let more workers read."
     seconds = 60
+
+
+class DatabaseAwayError(HematoVisionError):
+    """The database does not answer, or not in time; what was asked for was not done."""
+
+    advice = "Nothing was changed. Try again in a moment."
+    seconds = 5
+
+
+class StorageFullError(HematoVisionError):
+    """There is no room left where something was to be kept."""
+
+    advice = "Nothing was changed. Make room on the server's disk, then try again."

@@ -3,7 +3,7 @@ import io
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from tests.conftest import StubReader
 
 from hematovision.cells import Reading, RgbImage
-from hematovision.errors import CaseClosedError
+from hematovision.errors import CaseClosedError, StorageFullError
 from hematovision.services.batches import (
     LEASE,
     MOST_ATTEMPTS,
@@ -229,6 +229,37 @@ def test_case_is_paused_resumed_and_cancelled(
     assert cancel(desk.database, case, by=BY) == 0
     assert not read_next(desk, "a", clock=clock)
     assert states(desk.database, case) == {PhotoState.READ: 2, PhotoState.CANCELLED: 1}
+
+
+def test_lease_of_a_clock_that_was_put_back_holds_nobody_up(
+    desk: Desk, case: Case, jpeg: bytes, clock: Clock
+) -> None:
+    add_photo(desk.database, desk.files, case, jpeg, by=BY)
+    assert take_next(desk.database, "lost", now=NOW + timedelta(days=2)) is not None
+    assert read_next(desk, "b", clock=clock)
+    assert states(desk.database, case) == {PhotoState.READ: 1}
+
+
+def test_photo_for_which_there_is_no_room_waits_as_if_nobody_had_begun(
+    desk: Desk, case: Case, clock: Clock, photo: RgbImage
+) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(photo).save(buffer, "JPEG", comment=b"camera")
+    add_photo(desk.database, desk.files, case, buffer.getvalue(), by=BY)
+    full = replace(desk, files=FullFiles(desk.files.root, desk.files.seal))
+    with pytest.raises(StorageFullError):
+        read_next(full, "a", clock=clock)
+    with desk.database.reading() as records:
+        (waiting,) = records.photos.list(case.id)
+    assert (waiting.state, waiting.attempts) == (PhotoState.WAITING, 0)
+    assert read_next(desk, "a", clock=clock)
+
+
+class FullFiles(Files):
+    """Has no room for another file."""
+
+    def put_again(self, name: str, picture: bytes) -> None:
+        raise StorageFullError("There is no room left for pictures.")
 
 
 def test_lease_that_is_renewed_keeps_others_away(

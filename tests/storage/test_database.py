@@ -1,3 +1,4 @@
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -12,10 +13,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 from tests.conftest import StubReader
 
 from hematovision.cells import Box, PhotoReading
+from hematovision.errors import DatabaseAwayError, HematoVisionError, StorageFullError
 from hematovision.labels import NO_CELL
 from hematovision.people import Role
 from hematovision.storage.audit import AuditEvent
@@ -297,3 +299,24 @@ def test_database_that_is_opened_twice_keeps_its_locks(tmp_path: Path) -> None:
     first.close()
     assert ines
     assert ines.role == Role.PATHOLOGIST
+
+
+@pytest.mark.parametrize(
+    ("said", "named"),
+    [
+        pytest.param("server closed the connection unexpectedly", DatabaseAwayError, id="away"),
+        pytest.param("database is locked", DatabaseAwayError, id="locked"),
+        pytest.param("database or disk is full", StorageFullError, id="full SQLite"),
+        pytest.param(
+            "could not extend file: No space left on device", StorageFullError, id="full PostgreSQL"
+        ),
+    ],
+)
+def test_what_a_driver_says_of_a_database_that_is_away_or_full_is_named(
+    database: Database, said: str, named: type[HematoVisionError]
+) -> None:
+    failure = OperationalError("SELECT 1", None, sqlite3.OperationalError(said))
+    with pytest.raises(named), database.reading():
+        raise failure
+    with pytest.raises(named), database.transaction():
+        raise failure

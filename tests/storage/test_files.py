@@ -1,7 +1,9 @@
+import resource
 from pathlib import Path
 
 import pytest
 
+from hematovision.errors import StorageFullError
 from hematovision.storage.files import Files, PictureGoneError
 from hematovision.storage.sealing import Seal, SealBrokenError
 
@@ -72,3 +74,22 @@ def test_no_name_leads_out_of_the_folder(files: Files, jpeg: bytes, name: str) -
         files.put_sealed(name, jpeg)
     files.delete(name)
     assert [path.name for path in on_disk(files)] == [kept]
+
+
+def test_file_for_which_there_is_no_room_leaves_nothing(files: Files, jpeg: bytes) -> None:
+    files.put(jpeg)
+    before = on_disk(files)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(jpeg) // 2, hard))
+    try:
+        with pytest.raises(StorageFullError):
+            files.put(jpeg)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert on_disk(files) == before
+
+
+def test_file_that_cannot_be_written_for_another_reason_is_a_bug(tmp_path: Path) -> None:
+    (tmp_path / "pictures").write_text("no folder")
+    with pytest.raises(OSError, match=r"exists|directory"):
+        Files(str(tmp_path / "pictures"), Seal(bytes(32))).put(b"picture")

@@ -1,3 +1,5 @@
+import errno
+import os
 from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
@@ -7,7 +9,7 @@ from flask import Flask, abort, redirect
 from flask.testing import FlaskClient
 from werkzeug.wrappers import Response
 
-from hematovision.errors import HematoVisionError
+from hematovision.errors import DatabaseAwayError, HematoVisionError
 from hematovision.web.access import public
 from hematovision.web.errors import STATUS_OF, problem_of
 
@@ -29,7 +31,8 @@ def test_every_problem_says_what_is_wrong_and_what_to_do(kind: type[HematoVision
     problem = problem_of(kind("It is wrong."))
     assert problem.detail == "It is wrong."
     assert problem.advice
-    assert problem.status in range(400, 500) or problem.status == HTTPStatus.SERVICE_UNAVAILABLE
+    of_the_server = {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.INSUFFICIENT_STORAGE}
+    assert problem.status in range(400, 500) or problem.status in of_the_server
 
 
 @pytest.mark.parametrize(
@@ -86,3 +89,31 @@ def test_every_failure_is_documented_with_its_status() -> None:
     page = (Path(__file__).resolve().parents[2] / "docs/predict.md").read_text()
     for failure, status in STATUS_OF.items():
         assert f"| `{failure.code()}` | {status.value} |" in page
+
+
+def test_upload_that_finds_no_room_is_told_and_other_troubles_of_the_system_are_bugs(
+    app: Flask,
+) -> None:
+    def fail(number: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    app.add_url_rule("/fail/<int:number>", view_func=public(fail), endpoint="fail")
+    client = app.test_client()
+    full = client.get(f"/fail/{errno.ENOSPC}", headers=JSON)
+    assert (full.status_code, full.json["code"]) == (507, "storage_full")
+    assert client.get(f"/fail/{errno.EACCES}", headers=JSON).json["code"] == "internal"
+
+
+def test_database_that_is_away_is_told_by_a_page_and_by_a_problem(
+    app: Flask, client: FlaskClient
+) -> None:
+    def ask() -> None:
+        raise DatabaseAwayError("The database does not answer.")
+
+    app.before_request_funcs.setdefault(None, []).insert(0, ask)
+    page = client.get("/cases")
+    assert page.status_code == 503
+    assert "does not answer" in page.text
+    problem = client.get("/cases", headers=JSON)
+    assert problem.json["code"] == "database_away"
+    assert int(problem.headers["Retry-After"]) > 0

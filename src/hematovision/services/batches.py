@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from hematovision.cells import CellReader, PhotoReading, RgbImage
-from hematovision.errors import HematoVisionError, QueueFullError
+from hematovision.errors import HematoVisionError, QueueFullError, StorageFullError
 from hematovision.observing.signals import Event, Stage, happened, stage
 from hematovision.services.cases import the_open_case
 from hematovision.services.hands import Hand
@@ -187,6 +187,10 @@ def read_photo(desk: Desk, photo: Photo, worker: str, *, clock: Callable[[], dat
         photo: As it was taken.
         worker: Who took it.
         clock: Tells the time, UTC.
+
+    Raises:
+        DatabaseAwayError: If the database does not answer.
+        StorageFullError: If there is no room for what is to be kept.
     """
     by = Hand(None, "worker", clock())
     if photo.attempts > MOST_ATTEMPTS:
@@ -196,6 +200,10 @@ def read_photo(desk: Desk, photo: Photo, worker: str, *, clock: Callable[[], dat
         picture = desk.files.get(photo.file or "")
         read = read_image(picture, reader=desk.reader, max_pixels=desk.max_pixels)
         _strip(desk, photo, picture, read)
+    except StorageFullError:
+        # It is no fault of the photo; whoever reads it waits until there is room.
+        give_back(desk.database, photo, worker)
+        raise
     except HematoVisionError as error:
         _fail(desk, photo, worker, error.code(), by)
     except (PictureGoneError, SealBrokenError) as error:

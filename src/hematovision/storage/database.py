@@ -1,6 +1,7 @@
 """The database: SQLite by default, PostgreSQL by its address; brought up to date at every start."""
 
 import logging
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,9 +16,10 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from hematovision.errors import DatabaseAwayError, StorageFullError
 from hematovision.storage.aging import AgingStore
 from hematovision.storage.audit import AuditStore
 from hematovision.storage.belongings import BelongingsStore
@@ -52,6 +54,9 @@ PRAGMAS = ("journal_mode = WAL", "foreign_keys = ON", "synchronous = FULL", "sec
 """The last: what is deleted or changed is overwritten with zeros."""
 MOST_VACUUMED = 2**28
 """Bytes of a file that is written anew within some seconds; so long nobody else writes."""
+
+FULL = re.compile("disk is full|No space left on device|disk I/O error")
+"""What SQLite and PostgreSQL say where there is no room; SQLite also where its log has none."""
 
 log = logging.getLogger(__name__)
 
@@ -156,8 +161,13 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[Records]:
-        """Open the stores; what is done within is kept whole with its events, or not at all."""
-        with Session(self.engine) as session, session.begin():
+        """Open the stores; what is done within is kept whole with its events, or not at all.
+
+        Raises:
+            DatabaseAwayError: If the database does not answer.
+            StorageFullError: If it has no room left.
+        """
+        with _named_failures(), Session(self.engine) as session, session.begin():
             records = Records(session, self.custody)
             yield records
             chained = records.audit.chain()
@@ -167,8 +177,15 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Records]:
-        """Open the stores to look, beside others who write; nothing may be changed within."""
-        with Session(self.engine.execution_options(**{READING: True})) as session:
+        """Open the stores to look, beside others who write; nothing may be changed within.
+
+        Raises:
+            DatabaseAwayError: If the database does not answer.
+        """
+        with (
+            _named_failures(),
+            Session(self.engine.execution_options(**{READING: True})) as session,
+        ):
             records = Records(session, self.custody)
             yield records
             if records.audit.waits:
@@ -293,6 +310,18 @@ def downgrade(engine: Engine, to: str) -> None:
     """Take the tables back to an earlier version."""
     with _migrating(engine) as connection:
         command.downgrade(_config(connection), to)
+
+
+@contextmanager
+def _named_failures() -> Iterator[None]:
+    """Give what a driver raises of a database that is away or full the names that people know."""
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        log.warning("The database cannot be used: %s", " ".join(str(error.orig).split()))
+        if FULL.search(str(error.orig)):
+            raise StorageFullError("The database has no room left.") from error
+        raise DatabaseAwayError("The database does not answer.") from error
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Pictures that are kept: sealed, in a private folder or wherever fsspec reaches."""
 
+import errno
 import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,12 +11,15 @@ from typing import Any
 
 import fsspec
 
+from hematovision.errors import StorageFullError
 from hematovision.storage.sealing import Seal, SealBrokenError
 
 NAME_BYTES = 16
 NAME = re.compile(r"[0-9A-Za-z][\w.-]*", re.ASCII)
 """What a picture can be called; whatever a row says, no name leads out of the folder."""
 DRAFT = ".draft"
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""What the system says where a file finds no room."""
 
 
 class PictureGoneError(Exception):
@@ -177,7 +181,14 @@ class Files:
         system.makedirs(path.rpartition("/")[0], exist_ok=True)
         # Whole under another name first: who is killed here leaves no half picture.
         draft = f"{path}.{secrets.token_hex(4)}{DRAFT}"
-        system.pipe_file(draft, sealed)
+        try:
+            system.pipe_file(draft, sealed)
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+            # What was begun takes room as well.
+            system.rm_file(draft)
+            raise StorageFullError("There is no room left for pictures.") from error
         system.mv(draft, path)
 
     def _place(self, name: str) -> tuple[fsspec.AbstractFileSystem, str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sqlalchemy import and_, func, or_, select, update
@@ -11,6 +11,9 @@ from sqlalchemy.orm import Session
 from hematovision.cells import PhotoReading
 from hematovision.storage.readings import keep_reading, move_reading
 from hematovision.storage.tables import LARGEST_KEY, CaseRow, PhotoRow
+
+PUT_BACK = timedelta(minutes=5)
+"""So much may the clocks of several machines differ."""
 
 
 class PhotoState(StrEnum):
@@ -145,8 +148,13 @@ class PhotoStore:
         return [photo_of(row) for row in self._session.scalars(rows)]
 
     def take(self, worker: str, *, now: datetime, until: datetime) -> Photo | None:
-        """Take the photo that waits longest, or one whose worker was lost, until a moment."""
-        lost = and_(PhotoRow.state == PhotoState.READING, PhotoRow.lease_until <= now)
+        """Take the photo that waits longest, or one whose worker was lost, until a moment.
+
+        A lease far beyond that moment was given by a clock that has been put back since: nobody
+        must wait for it.
+        """
+        over = or_(PhotoRow.lease_until <= now, PhotoRow.lease_until > until + PUT_BACK)
+        lost = and_(PhotoRow.state == PhotoState.READING, over)
         row = self._session.scalar(
             select(PhotoRow)
             .where(or_(PhotoRow.state == PhotoState.WAITING, lost))

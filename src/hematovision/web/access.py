@@ -47,6 +47,8 @@ def needs(right: Right) -> Callable[[View], View]:
 def find_user() -> User | None:
     """Say who asks, if anybody is signed in."""
     if "user" not in g:
+        # Where nobody can tell, the page that says so is shown to nobody in particular.
+        g.user = None
         g.user = _find_by_header() if "Authorization" in request.headers else _find_by_cookie()
     user: User | None = g.user
     return user

@@ -25,6 +25,7 @@ from hematovision.errors import (
     CheckInvalidError,
     ChecksOpenError,
     CountInvalidError,
+    DatabaseAwayError,
     EmptyFileError,
     EntryDamagedError,
     EntryEncryptedError,
@@ -73,6 +74,7 @@ from hematovision.errors import (
     SecondReadingError,
     SignatureBrokenError,
     SignInFailedError,
+    StorageFullError,
     TargetNotEmptyError,
     TooManyEntriesError,
     TooManyImagesError,
@@ -87,6 +89,7 @@ from hematovision.errors import (
     megabytes,
 )
 from hematovision.observing.logs import request_id
+from hematovision.storage.files import NO_ROOM
 from hematovision.web.looks import refuse
 from hematovision.web.uploads import asks_for_json
 from hematovision.web.vocabulary import advice_of, message_of
@@ -166,6 +169,8 @@ STATUS_OF: dict[type[HematoVisionError], HTTPStatus] = {
     FolderTakenError: HTTPStatus.CONFLICT,
     BusyError: HTTPStatus.SERVICE_UNAVAILABLE,
     QueueFullError: HTTPStatus.SERVICE_UNAVAILABLE,
+    DatabaseAwayError: HTTPStatus.SERVICE_UNAVAILABLE,
+    StorageFullError: HTTPStatus.INSUFFICIENT_STORAGE,
 }
 
 
@@ -252,6 +257,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(HematoVisionError, _answer_named)
     app.register_error_handler(RequestEntityTooLarge, lambda _: _answer(_too_large()))
     app.register_error_handler(HTTPException, _answer_http)
+    app.register_error_handler(OSError, _answer_full)
 
 
 def _answer_named(error: HematoVisionError) -> Response:
@@ -264,6 +270,13 @@ def _answer_named(error: HematoVisionError) -> Response:
     if error.seconds:
         answer.headers["Retry-After"] = str(error.seconds)
     return answer
+
+
+def _answer_full(error: OSError) -> Response:
+    """Answer an upload that finds no room; whatever else the system says is a bug, or its own."""
+    if error.errno not in NO_ROOM:
+        raise error
+    return _answer_named(StorageFullError("There is no room left on the server's disk."))
 
 
 def _too_large() -> Problem:

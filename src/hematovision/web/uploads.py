@@ -1,5 +1,6 @@
 """The request: what it asks for, and where its files wait while it lasts."""
 
+import contextlib
 import tempfile
 from typing import IO, Any, cast
 
@@ -52,10 +53,15 @@ class UploadRequest(Request):
         return cast(IO[bytes], stream)
 
     def close(self) -> None:
-        """Let go of every file, also of those of a form that was never read to its end."""
-        super().close()
+        """Let go of every file, also of those of a form that was never read to its end.
+
+        A full disk is said again when a file is closed that it had no room for; the answer, which
+        has said so already, must not be lost by it.
+        """
         for stream in self.opened:
-            stream.close()
+            with contextlib.suppress(OSError):
+                stream.close()
+        super().close()
 
 
 def number_of(text: str | None) -> int | None:

@@ -1,0 +1,345 @@
+"""Whatever breaks under a real server: nothing is lost, nothing is there twice or half."""
+
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+import pytest
+import requests
+from sqlalchemy import func, select
+
+from hematovision.services.proving import prove
+from hematovision.services.vouching import vouches
+from hematovision.storage.cases import Case, CaseState
+from hematovision.storage.database import Database, connect, newest_version, version_of
+from hematovision.storage.photos import PhotoState
+from hematovision.storage.signatures import Signature
+from hematovision.storage.tables import CellRow, PhotoRow, ReadingRow
+
+from .conftest import skip_or_fail
+from .databases import Postgres, postgres, redis
+from .doors import Door, free_port, token_of
+from .installations import Installation, field_pictures, installation
+from .services.signatures import PASSWORD, ready_case
+
+PHOTOS = 40
+SIGNING = {"password": PASSWORD, "meaning": "0", "printed_name": "Rosa Okafor, MD"}
+
+
+@contextmanager
+def serving(home: Installation, *arguments: str) -> Iterator[tuple[Door, list[str]]]:
+    """Run a server; give a door to it, and how it is started again."""
+    port = free_port()
+    command = ["serve", "--port", str(port), *arguments]
+    home.start(*command)
+    door = Door(f"http://127.0.0.1:{port}", token_of(home.database))
+    door.wait()
+    yield door, command
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Installation]:
+    with installation(tmp_path, threads="1") as made:
+        yield made
+
+
+@pytest.fixture
+def database_server() -> Iterator[Postgres]:
+    """Start a PostgreSQL that may be stopped, or skip."""
+    try:
+        with postgres() as server:
+            yield server
+    except LookupError as error:
+        skip_or_fail(str(error))
+
+
+def assert_whole(database: Database, case: Case, number: int) -> None:
+    """Insist that each photo was read once, and that the record of changes says so."""
+    with database.reading() as records:
+        session = records.session
+        photos = session.scalars(
+            select(PhotoRow.id).where(PhotoRow.case_id == case.id).order_by(PhotoRow.id)
+        ).all()
+        of_case = select(PhotoRow.id).where(PhotoRow.case_id == case.id)
+        readings = session.scalars(
+            select(ReadingRow.photo_id)
+            .where(ReadingRow.photo_id.in_(of_case))
+            .order_by(ReadingRow.photo_id)
+        ).all()
+    assert len(photos) == number
+    assert readings == photos
+    assert_proved(database)
+
+
+def assert_proved(database: Database) -> None:
+    """Insist that the record of changes is whole, and that no reading lacks cells or an event."""
+    proof = prove(database)
+    assert not proof.findings, proof.findings
+    with database.reading() as records:
+        session = records.session
+        cells = session.execute(
+            select(ReadingRow.photo_id, func.count(CellRow.id))
+            .outerjoin(CellRow, CellRow.photo_id == ReadingRow.photo_id)
+            .group_by(ReadingRow.photo_id)
+        ).all()
+        events = [
+            event.subject
+            for event in records.audit.list(limit=100_000)
+            if event.action in {"photo.read", "reading.made"}
+        ]
+    assert {number for _, number in cells} <= {2}
+    assert sorted(events) == sorted(f"photo {photo_id}" for photo_id, _ in cells)
+
+
+def all_read(home: Installation, case: Case, number: int = PHOTOS) -> bool:
+    return home.states(case) == {PhotoState.READ: number}
+
+
+def test_database_that_is_gone_is_said_and_is_gone_on_with(
+    tmp_path: Path, database_server: Postgres
+) -> None:
+    with installation(tmp_path, threads="1", database_url=database_server.make()) as home:
+        case = home.send(field_pictures(PHOTOS))
+        with serving(home) as (door, _):
+            (server,) = home.processes
+            (worker,) = home.until(lambda: home.children(server))
+            home.until(lambda: home.states(case).get(PhotoState.READ, 0) >= 3)
+            database_server.stop()
+            try:
+                refused = door.read(field_pictures(1)[0])
+                assert refused.status_code == 503
+                assert refused.json()["code"] == "database_away"
+                assert int(refused.headers["Retry-After"]) > 0
+                page = requests.get(f"{door.url}/cases", cookies={"hematovision": "x"}, timeout=30)
+                assert page.status_code in {200, 503}
+                assert "Traceback" not in page.text
+            finally:
+                database_server.start()
+            home.until(lambda: all_read(home, case), 120)
+            assert door.read(field_pictures(1)[0]).status_code == 200
+            # Nobody had to start anything again.
+            assert home.children(server) == [worker]
+        assert_whole(home.database, case, PHOTOS)
+
+
+def test_redis_that_is_gone_costs_nothing_but_time(tmp_path: Path) -> None:
+    try:
+        with (
+            redis() as queue,
+            installation(tmp_path, threads="1", queue_url=queue.address) as home,
+            serving(home) as (door, _),
+        ):
+            case = home.send(field_pictures(5))
+            home.until(lambda: all_read(home, case, 5))
+            queue.stop()
+            late = home.send(field_pictures(PHOTOS)[5:], "26-0838")
+            assert door.read(field_pictures(1)[0]).status_code == 200
+            home.until(lambda: all_read(home, late, PHOTOS - 5), 120)
+            queue.start()
+            again = home.send(field_pictures(5), "26-0839")
+            home.until(lambda: all_read(home, again, 5), 120)
+            assert_whole(home.database, late, PHOTOS - 5)
+    except LookupError as error:
+        skip_or_fail(str(error))
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Mount a disk of its own, of 64 MB; skip where this machine lets nobody mount."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(  # noqa: S603 - the system's own
+        ["/bin/mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if mounted.returncode:
+        pytest.skip(f"no disk can be mounted: {mounted.stderr}")
+    yield folder
+    subprocess.run(["/bin/umount", "-l", str(folder)], check=True)  # noqa: S603
+
+
+def fill(folder: Path) -> Path:
+    """Write until there is no room left."""
+    filler = folder / "filler"
+    with filler.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    return filler
+
+
+def test_full_disk_is_said_and_nothing_is_half_kept(small_disk: Path) -> None:
+    pictures = field_pictures(PHOTOS + 1)
+    with installation(small_disk, threads="1") as home:
+        with serving(home) as (door, _):
+            assert door.read(pictures[-1]).status_code == 200
+            case = home.send(pictures[:PHOTOS])
+            home.until(lambda: home.states(case).get(PhotoState.READ, 0) >= 3)
+            filler = fill(small_disk)
+            refused = [door.read(pictures[-1] + str(number).encode()) for number in range(5)]
+            assert {one.status_code for one in refused} <= {503, 507}
+            assert {one.json()["code"] for one in refused} <= {"database_away", "storage_full"}
+            assert not home.states(case).get(PhotoState.FAILED, 0)
+            filler.unlink()
+            home.until(lambda: all_read(home, case), 120)
+            assert door.read(pictures[-1]).status_code == 200
+        assert_whole(home.database, case, PHOTOS)
+        with home.database.reading() as records:
+            kept = set(records.session.scalars(select(PhotoRow.file)))
+        drafts = [path.name for path in small_disk.rglob("*.draft")]
+        assert not drafts
+        stored = {
+            path.name.partition(".")[0] for path in (small_disk / "private").rglob("pictures/*/*")
+        }
+        assert stored == kept
+
+
+def test_clock_that_jumps_holds_nobody_up(tmp_path: Path) -> None:
+    library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
+    if library is None:
+        skip_or_fail("there is no libfaketime: apt-get install faketime")
+    clock = tmp_path / "clock"
+    clock.write_text("+0")
+    folder = tmp_path / "home"
+    folder.mkdir()
+    with installation(folder, threads="1") as home:
+        home.environment = dict(home.environment) | {
+            "LD_PRELOAD": str(library),
+            "FAKETIME_TIMESTAMP_FILE": str(clock),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
+        case = home.send(field_pictures(PHOTOS))
+        with serving(home) as (door, _):
+            (server,) = home.processes
+            home.until(lambda: home.states(case).get(PhotoState.READ, 0) >= 3)
+            clock.write_text("+2d")
+            home.until(lambda: home.states(case).get(PhotoState.READ, 0) >= 10)
+            kill_with_photo(home, server)
+            clock.write_text("-2d")
+            home.until(lambda: all_read(home, case), 120)
+            clock.write_text("+0")
+            assert door.read(field_pictures(1)[0]).status_code == 200
+        assert_whole(home.database, case, PHOTOS)
+
+
+def kill_with_photo(home: Installation, server: psutil.Process) -> None:
+    """Kill the worker of a server while it holds a photo."""
+
+    def killed() -> bool:
+        for worker in home.children(server):
+            worker.suspend()
+            with home.database.reading() as records:
+                holds = records.session.scalar(
+                    select(PhotoRow.id).where(PhotoRow.state == PhotoState.READING)
+                )
+            if holds is not None:
+                worker.kill()
+                return True
+            worker.resume()
+        return False
+
+    home.until(killed)
+
+
+def test_what_was_answered_is_kept_however_often_the_server_is_killed(
+    home: Installation,
+) -> None:
+    answered: list[str] = []
+    stop = threading.Event()
+    picture = field_pictures(1)[0]
+
+    def send() -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            with suppress(requests.RequestException):
+                answer = door.read(picture + f"{threading.get_ident()}-{number}".encode())
+                if answer.ok:
+                    answered.append(answer.headers["Content-Location"])
+            time.sleep(0.01)
+
+    with serving(home) as (door, command):
+        senders = [threading.Thread(target=send) for _ in range(3)]
+        for sender in senders:
+            sender.start()
+        try:
+            for number in range(3, 8):
+                enough = len(answered) + number
+                home.until(lambda enough=enough: len(answered) >= enough)
+                home.processes[-1].kill()
+                home.processes[-1].wait()
+                home.start(*command)
+                door.wait()
+        finally:
+            stop.set()
+            for sender in senders:
+                sender.join()
+        for location in answered:
+            assert door.ask("GET", location.replace(door.url, "")).ok
+        assert_proved(home.database)
+
+
+def test_of_many_workers_at_one_batch_each_photo_has_one(home: Installation) -> None:
+    case = home.send(field_pictures(PHOTOS))
+    for _ in range(3):
+        home.start("worker")
+    home.until(lambda: all_read(home, case), 120)
+    assert_whole(home.database, case, PHOTOS)
+    with home.database.reading() as records:
+        assert set(records.session.scalars(select(PhotoRow.attempts))) == {1}
+
+
+@pytest.mark.parametrize("kind", ["SQLite", "PostgreSQL"])
+def test_of_many_that_make_the_tables_at_once_all_find_them(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    given = {}
+    if kind == "PostgreSQL":
+        server: Postgres = request.getfixturevalue("postgres_server")
+        given["database_url"] = server.make_bare()
+    with installation(tmp_path, connect, **given) as home:
+        processes = [home.start("users", "list") for _ in range(4)]
+        assert [process.wait(60) for process in processes] == [0] * 4, home.log
+        assert version_of(home.database.engine) == newest_version()
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.02, 0.05, 0.1, 0.2])
+def test_case_is_signed_or_it_is_not_whenever_the_server_is_killed(
+    home: Installation, pause: float
+) -> None:
+    case = ready_case(home.database)
+    path = f"/cases/{case.id}/sign"
+    with serving(home, "--workers", "0") as (door, command):
+        door.sign_in()
+        form = door.form_of(path) | SIGNING
+        with ThreadPoolExecutor(1) as pool:
+            sent = pool.submit(door.send, path, form)
+            time.sleep(pause)
+            home.processes[-1].kill()
+            with suppress(requests.RequestException):
+                sent.result()
+        home.processes[-1].wait()
+        before = signatures(home.database, case)
+        home.start(*command)
+        door.wait()
+        again = door.send(path, form)
+        assert again.ok or before
+        assert len(signatures(home.database, case)) == 1
+
+
+def signatures(database: Database, case: Case) -> Sequence[Signature]:
+    """Give the versions of a case, after a look at whether they, its state and the record agree."""
+    with database.reading() as records:
+        found = records.signatures.list(case.id)
+        state = records.cases.find_by_id(case.id).state
+    assert (state is CaseState.SIGNED) == bool(found)
+    assert all(vouches(database, signature) for signature in found)
+    assert not prove(database).findings
+    return found
