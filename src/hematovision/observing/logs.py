@@ -122,7 +122,8 @@ def _told(error: BaseException) -> list[str]:
         f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}'
         for frame in traceback.extract_tb(error.__traceback__)
     ]
-    return [*(_told(before) if before else ()), _name_of(error), *frames]
+    heading = "Traceback (most recent call last):"
+    return [*(_told(before) if before else ()), heading, *frames, _name_of(error)]
 
 
 def _name_of(error: BaseException) -> str:

@@ -35,6 +35,9 @@ def _begin() -> None:
 
 
 def _end(response: Response) -> Response:
+    if "began" not in g:
+        # Something refused it before anything else was asked.
+        _begin()
     response.headers[HEADER] = logs.request_id.get()
     seconds = time.perf_counter() - g.began
     meters.observe_request(_route(), _method(), response.status_code, seconds)
@@ -91,9 +94,10 @@ def init_app(app: Flask, settings: Settings, database: Database) -> None:
         TracesUnusableError: If there are to be traces, and packages are missing.
     """
     app.before_request(_begin)
-    app.after_request(_end)
+    # What is added last runs first.
     if settings.log_format == logs.JSON:
         app.after_request(_log)
+    app.after_request(_end)
     app.teardown_request(_leave)
     if settings.traces == OTLP:
         trace(app, open_traces(__version__), database)
