@@ -15,10 +15,12 @@ ALLOCATOR := $(firstword $(wildcard /usr/lib/*/libtcmalloc_minimal.so.4))
 LEARN := $(if $(ALLOCATOR),LD_PRELOAD=$(ALLOCATOR) TCMALLOC_RELEASE_RATE=0) $(BIN)/hematovision
 # Further catalogues that translate what has no translation yet.
 FROM ?=
+# What a target that measures is told.
+ARGUMENTS ?=
 # A finished locator.onnx to take in the place of teaching one.
 LOCATOR ?=
 
-.PHONY: help run setup test lint audit secrets sbom bench fuzz train folds evaluate notebook pictures translations lock clean
+.PHONY: help run setup test lint audit secrets sbom bench fuzz load train folds evaluate notebook pictures translations lock clean
 
 help: ## Say what each target does
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -57,6 +59,9 @@ fuzz: .venv/full ## Send 100,000 mutated pictures, 10,000 mutated ZIPs, and what
 	$(BIN)/python -m fuzzing.images --number 100000
 	$(BIN)/python -m fuzzing.archives --number 10000
 	$(BIN)/python -m fuzzing.api
+
+load: .venv/full ## Press a real server with 64 clients for five minutes; ARGUMENTS="--seconds 60"
+	$(BIN)/python -m benchmarks.load $(ARGUMENTS)
 
 train: .venv/full ## Make the model folder from the pictures in DATA
 	$(LEARN) train --data $(DATA) --backbone-weights $(BACKBONE) \

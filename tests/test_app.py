@@ -42,5 +42,5 @@ def test_procfile_names_a_worker() -> None:
 
 def test_root_file_is_a_few_lines_that_make_the_application() -> None:
     lines = [line for line in (ROOT / "app.py").read_text().splitlines() if line]
-    assert len(lines) == 8
+    assert len(lines) == 10
     assert lines[-1] == "app = create_app(settings, queue=open_queue(settings), decoder=decoder)"

@@ -1,3 +1,4 @@
+import os
 import re
 from dataclasses import asdict, fields
 from ipaddress import ip_network
@@ -34,6 +35,7 @@ def test_nothing_set_gives_the_defaults() -> None:
             id="networks",
         ),
         pytest.param("PORT", "", 5000, id="empty"),
+        pytest.param("LOG_FORMAT", "JSON", "json", id="word"),
     ],
 )
 def test_variable_sets_its_setting(variable: str, text: str, value: object) -> None:
@@ -83,6 +85,19 @@ def test_number_out_of_range_is_refused_by_name(variable: str, text: str, limits
         ValueError, match=f"{PREFIX}{variable} is '{text}'; .* whole number from {limits}"
     ):
         Settings.from_environment({PREFIX + variable: text})
+
+
+@pytest.mark.parametrize(
+    ("variable", "known"), [("LOG_FORMAT", "text or json"), ("TRACES", "off or otlp")]
+)
+def test_word_that_nobody_knows_is_refused_by_name(variable: str, known: str) -> None:
+    with pytest.raises(ValueError, match=f"{PREFIX}{variable} is 'xml'; it must be {known}"):
+        Settings.from_environment({PREFIX + variable: "xml"})
+
+
+def test_as_many_photos_are_read_at_once_as_there_are_cores_unless_it_is_set() -> None:
+    assert Settings().readings_at_once == os.cpu_count()
+    assert Settings(reading_slots=3).readings_at_once == 3
 
 
 def test_every_number_has_a_range_that_holds_its_default() -> None:

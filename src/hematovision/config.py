@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -27,6 +27,9 @@ RANGES = {
     "session_hours": (1, 24 * 7),
     "keep_days": (0, 36_500),
     "keep_case_days": (0, 36_500),
+    "reading_slots": (0, 256),
+    "reading_queue": (0, 1000),
+    "max_waiting_photos": (1, 10**9),
 }
 """The least and the most that a number may be."""
 
@@ -52,6 +55,7 @@ TEXTS = {
     "oidc_roles",
     "oidc_name",
 }
+CHOICES = {"log_format": ("text", "json"), "traces": ("off", "otlp")}
 WORDS = {"yes": True, "true": True, "on": True, "1": True} | {
     "no": False,
     "false": False,
@@ -110,6 +114,13 @@ class Settings:
         oidc_roles: What each group is here, such as `hv-path=pathologist,hv-tech=technologist`.
         oidc_name: What people call the provider; its host when empty.
         oidc_only: Whether passwords let in administrators alone.
+        metrics_token_file: Holds the token that Prometheus shows; without it there is no
+            `/metrics`.
+        log_format: `text` for people, or `json`, a line an object, with one for every request.
+        traces: `otlp` sends traces to where the `OTEL_EXPORTER_OTLP_` variables say.
+        reading_slots: Requests that read photos at once; 0 for as many as there are cores.
+        reading_queue: Requests that may wait to read; more are told to come again.
+        max_waiting_photos: Photos of cases that may wait; more are not taken in.
     """
 
     model_folder: Path = PACKAGED_MODEL
@@ -147,11 +158,22 @@ class Settings:
     oidc_roles: str = ""
     oidc_name: str = ""
     oidc_only: bool = False
+    metrics_token_file: Path | None = None
+    log_format: str = "text"
+    traces: str = "off"
+    reading_slots: int = 0
+    reading_queue: int = 16
+    max_waiting_photos: int = 10_000
 
     @property
     def max_request_bytes(self) -> int:
         """One file at its limit, and the form around it; many files share it."""
         return 2 * self.max_file_bytes
+
+    @property
+    def readings_at_once(self) -> int:
+        """So many requests read photos at once: as many as there are cores, unless it is set."""
+        return self.reading_slots or os.cpu_count() or 1
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -163,6 +185,7 @@ class Settings:
         Raises:
             ValueError: If a number is not a whole number within its range, a switch neither yes nor
                 no, a network none, or a folder is of a user whom nobody knows.
+                no, a word none of those that are known, or a folder is of a user whom nobody knows.
         """
         given = {
             name: environment[PREFIX + name.upper()]
@@ -174,19 +197,26 @@ class Settings:
 
 def _parse(name: str, text: str) -> Any:
     """Turn the text of a variable into the type of its setting."""
+    for names, parse in PARSERS:
+        if name in names:
+            return parse(name, text)
     if name.endswith(("_folder", "_file")):
-        try:
-            return Path(text).expanduser()
-        except RuntimeError as error:
-            raise ValueError(f"{PREFIX}{name.upper()} is {text!r}: {error}") from error
-    if name in LISTS:
-        return _parse_list(name, text)
-    if name in TEXTS:
-        return text
-    if name in SWITCHES:
-        return _parse_switch(name, text)
-    if name in RATES:
-        return _parse_rate(name, text)
+        return _parse_path(name, text)
+    return _parse_number(name, text)
+
+
+def _parse_text(_name: str, text: str) -> str:
+    return text
+
+
+def _parse_path(name: str, text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"{PREFIX}{name.upper()} is {text!r}: {error}") from error
+
+
+def _parse_number(name: str, text: str) -> int:
     least, most = RANGES[name]
     # Python refuses to read a number of thousands of digits.
     if not text.isdecimal() or len(text) > len(str(LARGE)) or not least <= int(text) <= most:
@@ -194,12 +224,6 @@ def _parse(name: str, text: str) -> Any:
             f"{PREFIX}{name.upper()} is {text!r}; it must be a whole number from {least} to {most}."
         )
     return int(text)
-
-
-def _parse_switch(name: str, text: str) -> bool:
-    if text.lower() not in WORDS:
-        raise ValueError(f"{PREFIX}{name.upper()} is {text!r}; it must be yes or no.")
-    return WORDS[text.lower()]
 
 
 def _parse_rate(name: str, text: str) -> str:
@@ -216,3 +240,23 @@ def _parse_list(name: str, text: str) -> tuple[Any, ...]:
         return tuple(LISTS[name](part.strip()) for part in text.split(",") if part.strip())
     except ValueError as error:
         raise ValueError(f"{PREFIX}{name.upper()} is {text!r}: {error}") from error
+
+
+def _parse_word(name: str, text: str) -> bool | str:
+    """Read a setting that is one of some words."""
+    known: Mapping[str, bool | str] = WORDS
+    if name in CHOICES:
+        known = {word: word for word in CHOICES[name]}
+    if text.lower() not in known:
+        choices = " or ".join(CHOICES.get(name, ("yes", "no")))
+        raise ValueError(f"{PREFIX}{name.upper()} is {text!r}; it must be {choices}.")
+    return known[text.lower()]
+
+
+PARSERS: tuple[tuple[Collection[str], Callable[[str, str], Any]], ...] = (
+    (LISTS, _parse_list),
+    (TEXTS, _parse_text),
+    (RATES, _parse_rate),
+    (SWITCHES, _parse_word),
+    (CHOICES, _parse_word),
+)

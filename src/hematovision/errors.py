@@ -33,9 +33,11 @@ class HematoVisionError(Exception):
         advice: One sentence on how to go on.
         template: The message with `%(name)s` in the place of values; what pages translate.
         values: By name. Of a number, a page of another language writes the digits its own way.
+        seconds: After so many it may be tried again; 0 where waiting does not help.
     """
 
     advice: ClassVar[str] = ""
+    seconds: int = 0
 
     def __init__(self, template: str = "", /, **values: object) -> None:
         """Say what is wrong, in English; without values a template is the message as it stands."""
@@ -366,15 +368,9 @@ class SignInFailedError(HematoVisionError):
 
 
 class TooManySignInsError(HematoVisionError):
-    """So many sign-ins under one name failed that the next must wait.
-
-    Attributes:
-        seconds: How long.
-    """
+    """So many sign-ins under one name failed that the next must wait."""
 
     advice = "Wait, then try again; or ask an administrator for a link."
-
-    seconds: int = 0
 
     @classmethod
     def until(cls, seconds: int) -> Self:
@@ -754,6 +750,20 @@ class FolderTakenError(HematoVisionError):
     """A folder to write is there already; nothing is overwritten."""
 
     advice = "Name a folder that is not there yet."
+
+
+class BusyError(HematoVisionError):
+    """So many photos are being read, and wait to be, that another must come later."""
+
+    advice = "Wait a few seconds, then send it again; or send many photos as those of a case."
+    seconds = 5
+
+
+class QueueFullError(HematoVisionError):
+    """So many photos of cases wait to be read that no more are taken in."""
+
+    advice = "Wait until some are read, then send the rest; or let more workers read."
+    seconds = 60
 
 
 class DatabaseAwayError(HematoVisionError):

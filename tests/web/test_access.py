@@ -26,7 +26,6 @@ SIGNERS = {PATHOLOGIST, ADMINISTRATOR}
 MAY = {
     "static": EVERYBODY,
     "health.show": EVERYBODY,
-    "api.docs": SIGNED_IN,
     "api.openapi": SIGNED_IN,
     "api.docs": SIGNED_IN,
     "api_health.show": EVERYBODY,
@@ -54,6 +53,8 @@ MAY = {
     "api_readings.index": SIGNED_IN,
     "api_readings.show": SIGNED_IN,
     "api_jobs.show": READERS,
+    "health.live": EVERYBODY,
+    "health.ready": EVERYBODY,
     "language.choose": EVERYBODY,
     "sign_in.form": EVERYBODY,
     "sign_in.enter": EVERYBODY,

@@ -59,7 +59,10 @@ def test_every_failure_is_a_page_or_a_problem(
     answer = client.open(url, method=method, headers=JSON)
     assert answer.status_code == status
     assert answer.mimetype == "application/problem+json"
-    assert list(answer.json) == ["type", "title", "status", "code", "detail", "advice"]
+    assert list(answer.json) == [
+        *("type", "title", "status", "code", "detail", "advice", "request_id")
+    ]
+    assert answer.json["request_id"] == answer.headers["X-Request-ID"]
     assert answer.json["code"] == code
     assert "ZeroDivision" not in page.text + answer.text
 

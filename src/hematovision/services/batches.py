@@ -18,7 +18,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from hematovision.cells import CellReader, PhotoReading, RgbImage
-from hematovision.errors import HematoVisionError, StorageFullError
+from hematovision.errors import HematoVisionError, QueueFullError, StorageFullError
+from hematovision.observing.signals import Event, Stage, happened, stage
 from hematovision.services.cases import the_open_case
 from hematovision.services.hands import Hand
 from hematovision.services.readings import ReadPhoto, read_image
@@ -134,6 +135,21 @@ def add_photo(
     return photo
 
 
+def insist_on_room(database: Database, most: int) -> None:
+    """Insist that another photo may wait: no more do than may.
+
+    Of several who send at once each may add one more; what matters is that there is an end.
+
+    Raises:
+        QueueFullError: If as many wait as may.
+    """
+    with database.reading() as records:
+        waiting = records.census.count_waiting(PhotoState.WAITING, most=most)
+    if waiting >= most:
+        happened(Event.FULL)
+        raise QueueFullError("%(number)s photos wait to be read; no more may.", number=most)
+
+
 def read_next(desk: Desk, worker: str, *, clock: Callable[[], datetime]) -> bool:
     """Read the photo that waits longest; tell whether there was one."""
     photo = take_next(desk.database, worker, now=clock())
@@ -167,6 +183,7 @@ def give_back(database: Database, photo: Photo, worker: str) -> bool:
         return records.photos.give_back(photo, worker)
 
 
+@stage(Stage.PHOTO)
 def read_photo(desk: Desk, photo: Photo, worker: str, *, clock: Callable[[], datetime]) -> None:
     """Read a photo that was taken, and keep what is said of it, or why nothing can be.
 
@@ -291,7 +308,7 @@ def _strip(desk: Desk, photo: Photo, picture: bytes, read: ReadPhoto) -> None:
 
 
 def _finish(desk: Desk, photo: Photo, worker: str, reading: PhotoReading, by: Hand) -> bool:
-    with desk.database.transaction() as records:
+    with stage(Stage.RECORD), desk.database.transaction() as records:
         kept = records.photos.finish(
             photo, worker, reading, now=by.now, keep_picture=desk.keep_pictures
         )

@@ -12,7 +12,7 @@ from typing import IO
 from hematovision.cells import Queue
 from hematovision.errors import HematoVisionError
 from hematovision.exchange.archives import Limits, is_archive, read_archive
-from hematovision.services.batches import add_photo
+from hematovision.services.batches import add_photo, insist_on_room
 from hematovision.services.cases import the_open_case
 from hematovision.services.hands import Hand
 from hematovision.services.readings import take_bytes
@@ -22,6 +22,8 @@ from hematovision.storage.files import Files
 from hematovision.storage.photos import Photo, PhotoState
 from hematovision.vision.decoders import HERE, Decoder
 from hematovision.vision.decoding import MAX_PIXELS
+
+MOST_WAITING = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,7 @@ class Tray:
         limits: How large a file may be, and how much of a ZIP is read.
         max_pixels: Larger pictures are refused.
         decoder: Looks at their headers.
+        max_waiting: So many photos may wait, of all cases.
     """
 
     database: Database
@@ -43,6 +46,7 @@ class Tray:
     limits: Limits
     max_pixels: int = MAX_PIXELS
     decoder: Decoder = HERE
+    max_waiting: int = MOST_WAITING
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +104,9 @@ def take_in(
         CaseUnknownError: If there is no such case.
         CaseClosedError: If it is signed.
         AlreadyThereError: If a file that was claimed is on record.
+        QueueFullError: If so many photos wait already that none may be added.
     """
+    insist_on_room(tray.database, tray.max_waiting)
     with tray.database.reading() as records:
         case = the_open_case(records, sending.case_id)
     intake = _Intake(tray, case, sending.name, sending.replaces, by, sending.claim)
@@ -148,6 +154,7 @@ class _Intake:
         """Let a picture wait, unless it cannot be one or was sent before."""
         try:
             self.tray.decoder.check(picture, max_pixels=self.tray.max_pixels)
+            insist_on_room(self.tray.database, self.tray.max_waiting)
         except HematoVisionError as error:
             return Arrival(name, failure=_bare(error))
         self._make_room()

@@ -6,6 +6,7 @@ from typing import IO
 
 from hematovision.cells import CellReader, PhotoReading, RgbImage
 from hematovision.errors import FileTooLargeError
+from hematovision.observing.signals import Stage, stage
 from hematovision.vision.decoders import HERE, Decoder
 from hematovision.vision.decoding import MAX_PIXELS
 
@@ -69,7 +70,8 @@ def read_image(
     Raises:
         HematoVisionError: Whatever `decode_image` refuses, under its own name.
     """
-    photo = decoder.decode(data, max_pixels=max_pixels)
+    with stage(Stage.DECODE):
+        photo = decoder.decode(data, max_pixels=max_pixels)
     height, width = photo.shape[:2]
     return ReadPhoto(
         photo=photo,

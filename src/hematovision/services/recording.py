@@ -7,6 +7,7 @@ from typing import Self
 
 from hematovision.cells import PhotoReading, RgbImage
 from hematovision.errors import PhotoUnknownError
+from hematovision.observing.signals import Stage, stage
 from hematovision.services.hands import Hand
 from hematovision.services.readings import ReadPhoto
 from hematovision.services.rotation import insist_on_key
@@ -79,8 +80,9 @@ def record_reading(record: Record, read: ReadPhoto, data: bytes, *, by: Hand) ->
         data: The file as it was sent.
         by: Who sent it, through which door, when.
     """
-    noted = Noted.of(read, data, keep_picture=record.keep_pictures, decoder=record.decoder)
-    (photo_id,) = record_readings(record, [noted], by=by)
+    with stage(Stage.RECORD):
+        noted = Noted.of(read, data, keep_picture=record.keep_pictures, decoder=record.decoder)
+        (photo_id,) = record_readings(record, [noted], by=by)
     return photo_id
 
 

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from hematovision.storage.audit import AuditStore
 from hematovision.storage.belongings import BelongingsStore
 from hematovision.storage.cases import CaseStore
 from hematovision.storage.cells import CellStore
+from hematovision.storage.census import CensusStore
 from hematovision.storage.checkpoints import Checkpoint
 from hematovision.storage.custody import AuditKeyError, Custody
 from hematovision.storage.deliveries import DeliveryStore
@@ -104,6 +106,7 @@ class Records:
         sealed: What is sealed with the key of the data folder.
         aging: What has been here for long.
         watched: Which files of a watched folder are on record.
+        census: What is counted for whoever watches.
         audit: What was done, by whom and when.
     """
 
@@ -136,6 +139,7 @@ class Records:
     sealed: SealedStore = field(init=False)
     aging: AgingStore = field(init=False)
     watched: WatchedStore = field(init=False)
+    census: CensusStore = field(init=False)
     audit: AuditStore = field(init=False)
 
     def __post_init__(self) -> None:
@@ -167,6 +171,7 @@ class Records:
         self.sealed = SealedStore(self.session)
         self.aging = AgingStore(self.session)
         self.watched = WatchedStore(self.session)
+        self.census = CensusStore(self.session)
         self.audit = AuditStore(self.session, self.custody)
 
 
@@ -263,6 +268,16 @@ class Database:
             log.warning("What was deleted may still stand in the database's file: %s", error)
         finally:
             pooled.close()
+
+    def is_newest(self) -> bool:
+        """Tell whether the tables are those of this program.
+
+        Raises:
+            SQLAlchemyError: If the database does not answer.
+        """
+        # Only looking, so that nobody who writes is waited for.
+        engine = self.engine.execution_options(**{READING: True})
+        return version_of(engine) == newest_version()
 
     def close(self) -> None:
         """Let go of every connection."""
@@ -376,6 +391,7 @@ def _check_links(connection: Connection) -> None:
         raise DatabaseUnusableError("A row of the database speaks of one that is not there.")
 
 
+@cache
 def newest_version() -> str | None:
     """Say which migration this program's tables are at."""
     return ScriptDirectory(str(MIGRATIONS)).get_current_head()

@@ -29,10 +29,12 @@ from hematovision.web import (
     laboratory_signing,
     language,
     locator_checks,
+    metrics,
     model_page,
     models,
     numbers,
     pages,
+    pressure,
     provider,
     quality,
     rates,
@@ -44,6 +46,7 @@ from hematovision.web import (
     uploads,
     users,
     vocabulary,
+    watch,
     webhooks,
     wiring,
 )
@@ -71,11 +74,14 @@ def create_app(
         The application. It starts without a model too, and then says so and reads nothing.
     """
     settings = settings or Settings.from_environment()
-    app = Flask(__name__)
+    app = watch.Application(__name__)
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     database = database or open_database(settings.database_url, settings.data_folder)
+    # First, so that what refuses a request is watched as well.
+    watch.init_app(app, settings, database)
     wiring.init_app(app, settings, reader, database, queue, decoder)
+    pressure.init_app(app, settings)
     demonstration.init_app(app)
     # Its limit comes before anything reads a form.
     uploads.init_app(app, settings)
@@ -105,6 +111,7 @@ def create_app(
     locator_checks.init_app(app)
     models.init_app(app)
     health.init_app(app)
+    metrics.init_app(app)
     sign_in.init_app(app)
     provider.init_app(app, settings)
     single_sign_on.init_app(app)

@@ -166,7 +166,13 @@ def arrivals_of(
         bytes=settings.max_archive_bytes,
     )
     tray = Tray(
-        wiring.database, wiring.files, wiring.queue, limits, settings.max_pixels, wiring.decoder
+        wiring.database,
+        wiring.files,
+        wiring.queue,
+        limits,
+        settings.max_pixels,
+        wiring.decoder,
+        settings.max_waiting_photos,
     )
     incoming = ((upload.filename or "", upload.stream) for upload in uploads)
     return take_in(tray, sending, incoming, by=hand())

@@ -11,6 +11,7 @@ from hematovision.vision.explaining import share_inside
 from hematovision.web.access import needs
 from hematovision.web.highlights import highlight
 from hematovision.web.looks import look
+from hematovision.web.pressure import reads_photos
 from hematovision.web.rates import often
 from hematovision.web.wiring import get_wiring
 
@@ -42,6 +43,7 @@ def crop(case_id: int, cell_id: int) -> Response:
 
 @blueprint.get("/cells/<int:cell_id>/heat.jpg")
 @needs(Right.SEE_CASES)
+@reads_photos
 def heat(case_id: int, cell_id: int) -> Response:
     """Show what mattered in a cell: its photo is read again."""
     found = explain_cell(album(), get_wiring().shelf.reader_of, case_id, cell_id, _side())

@@ -19,6 +19,7 @@ from hematovision.errors import (
     BackupUnusableError,
     BlindError,
     BoxInvalidError,
+    BusyError,
     CaseClosedError,
     CaseUnknownError,
     CellUnknownError,
@@ -86,6 +87,7 @@ from hematovision.errors import (
     PictureNotKeptError,
     ProviderRefusedError,
     ProviderUnreachableError,
+    QueueFullError,
     RangeInvalidError,
     ReasonMissingError,
     RoleUnmappedError,
@@ -117,6 +119,7 @@ from hematovision.errors import (
     WrongPasswordError,
     megabytes,
 )
+from hematovision.observing.logs import request_id
 from hematovision.storage.files import NO_ROOM
 from hematovision.web.looks import refuse
 from hematovision.web.uploads import asks_for_json, is_under_api
@@ -212,6 +215,8 @@ STATUS_OF: dict[type[HematoVisionError], HTTPStatus] = {
     NoModelBeforeError: HTTPStatus.CONFLICT,
     NothingConfirmedError: HTTPStatus.CONFLICT,
     FolderTakenError: HTTPStatus.CONFLICT,
+    BusyError: HTTPStatus.SERVICE_UNAVAILABLE,
+    QueueFullError: HTTPStatus.SERVICE_UNAVAILABLE,
     DatabaseAwayError: HTTPStatus.SERVICE_UNAVAILABLE,
     StorageFullError: HTTPStatus.INSUFFICIENT_STORAGE,
     WebhookInvalidError: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -343,6 +348,11 @@ def answer_named(error: HematoVisionError) -> Response:
         answer.headers["WWW-Authenticate"] = challenge
     if seconds := getattr(error, "seconds", 0):
         answer.headers["Retry-After"] = str(seconds)
+    if isinstance(error, NotSignedInError):
+        # RFC 9110 asks for it, and it tells a program what to send; browsers do nothing with it.
+        answer.headers["WWW-Authenticate"] = 'Bearer realm="HematoVision"'
+    if error.seconds:
+        answer.headers["Retry-After"] = str(error.seconds)
     return answer
 
 
@@ -390,11 +400,15 @@ def _answer_http(error: HTTPException) -> Response:
 
 
 def _answer(problem: Problem) -> Response:
+    # Whoever asks for help names the line of the log by the id of the request.
     if asks_for_json():
-        answer = make_response(json.dumps(problem.as_document(), sort_keys=False))
+        document = problem.as_document() | {"request_id": request_id.get()}
+        answer = make_response(json.dumps(document, sort_keys=False))
         answer.mimetype = "application/problem+json"
     else:
-        answer = make_response(render_template("error.html", problem=problem))
+        answer = make_response(
+            render_template("error.html", problem=problem, request_id=request_id.get())
+        )
     answer.status_code = problem.status
     answer.vary.add("Accept")
     return answer

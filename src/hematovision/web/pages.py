@@ -18,6 +18,7 @@ from hematovision.people import Right
 from hematovision.vision.containers import SIGNATURES
 from hematovision.web.access import needs
 from hematovision.web.answers import read_upload
+from hematovision.web.pressure import reads_photos
 from hematovision.web.uploads import asks_for_json, asks_why, get_uploads
 from hematovision.web.wiring import get_wiring
 
@@ -41,6 +42,7 @@ def home() -> str:
 
 @blueprint.post("/predict")
 @needs(Right.READ_PHOTOS)
+@reads_photos
 def predict() -> Response:
     """Read the pictures of a request, record what is said, and answer as a page or a document.
 
