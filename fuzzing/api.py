@@ -40,12 +40,12 @@ from hematovision.cells import CellReader
 from hematovision.config import Settings
 from hematovision.drawing.smears import draw_portraits
 from hematovision.people import Role
-from hematovision.services.accounts import add_token
 from hematovision.services.acting import add_film
 from hematovision.services.batches import Desk
 from hematovision.services.demonstrations import add_people, cast_of
 from hematovision.services.films import FIELDS_OF, Stage, drawn_films
 from hematovision.services.hands import Hand
+from hematovision.services.tokens import add_token
 from hematovision.storage.database import Database, open_database
 from hematovision.vision.reader import load_reader
 from hematovision.web import create_app

@@ -7,16 +7,19 @@ from datetime import datetime
 from typing import IO
 
 from hematovision.cells import PhotoReading, Queue
-from hematovision.errors import HematoVisionError, JobUnknownError, PhotoUnknownError
+from hematovision.errors import PASSING, HematoVisionError, JobUnknownError, PhotoUnknownError
 from hematovision.people import Right, User
+from hematovision.services.batches import insist_on_room
 from hematovision.services.hands import Hand
+from hematovision.services.intake import MOST_WAITING
 from hematovision.services.readings import take_bytes
 from hematovision.services.rotation import insist_on_key
 from hematovision.storage.database import Database, Records
 from hematovision.storage.files import Files
 from hematovision.storage.jobs import JobEntry, JobRecord
 from hematovision.storage.photos import PhotoState, Sent
-from hematovision.vision.decoding import MAX_PIXELS, check_header
+from hematovision.vision.decoders import HERE, Decoder
+from hematovision.vision.decoding import MAX_PIXELS
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,8 @@ class Inbox:
         queue: Wakes those who read.
         max_bytes: Larger files are refused.
         max_pixels: Larger pictures are refused.
+        decoder: Looks at their headers.
+        max_waiting: So many photos may wait, with those of all cases.
     """
 
     database: Database
@@ -36,6 +41,8 @@ class Inbox:
     queue: Queue
     max_bytes: int
     max_pixels: int = MAX_PIXELS
+    decoder: Decoder = HERE
+    max_waiting: int = MOST_WAITING
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +105,11 @@ def send_job(inbox: Inbox, streams: Iterable[IO[bytes]], *, by: Hand) -> int:
 
     Raises:
         KeyOutdatedError: If this machine was not given the key that holds.
+        QueueFullError: If so many photos wait already that none may be added.
+        DatabaseAwayError: If the database does not answer.
+        StorageFullError: If there is no room for them.
     """
+    insist_on_room(inbox.database, inbox.max_waiting)
     arrived: list[Sent | str] = []
     try:
         for stream in streams:
@@ -138,7 +149,9 @@ def _take(inbox: Inbox, stream: IO[bytes], by: Hand) -> Sent | str:
     """Keep a picture; give the code of the failure where it cannot be one."""
     try:
         data = take_bytes(stream, max_bytes=inbox.max_bytes)
-        check_header(data, max_pixels=inbox.max_pixels)
+        inbox.decoder.check(data, max_pixels=inbox.max_pixels)
+    except PASSING:
+        raise
     except HematoVisionError as error:
         return error.code()
     sha256 = hashlib.sha256(data).hexdigest()

@@ -8,7 +8,7 @@ from marshmallow import fields, validate
 
 from hematovision.errors import AccessionInvalidError, AccessionTakenError, CaseUnknownError
 from hematovision.people import Right
-from hematovision.services.cases import ACCESSION, NOTE_LENGTH, open_case
+from hematovision.services.cases import NOTE_LENGTH, open_case
 from hematovision.services.overviews import count_cells, get_summary, list_cases
 from hematovision.storage.cases import CaseState
 from hematovision.storage.overviews import Search, Summary
@@ -70,9 +70,7 @@ class CaseDocument(Document):
 class NewCaseDocument(Document):
     """A case that is to be made."""
 
-    accession = values.code(
-        "The laboratory's number.", pattern=f"^{ACCESSION.pattern}$", example="26-0837"
-    )
+    accession = values.code("The laboratory's number.", example="26-0837")
     note = values.text(
         "What is to stand beside it.",
         validate.Length(max=NOTE_LENGTH),

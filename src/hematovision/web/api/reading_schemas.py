@@ -197,7 +197,7 @@ class LineDocument(Document):
         required=True, allow_none=True, metadata=said("The name of who sent the photo, if known.")
     )
     door = fields.String(
-        required=True, metadata=said("How the photo came: `page`, `api` or `terminal`.")
+        required=True, metadata=said("How the photo came: `page`, `api`, `terminal` or `folder`.")
     )
     model_version = fields.String(required=True, metadata=said("Of the model that read."))
     total = fields.Integer(

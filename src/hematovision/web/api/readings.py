@@ -8,6 +8,8 @@ from typing import Any
 from flask import Response, jsonify, request, url_for
 
 from hematovision.errors import (
+    BusyError,
+    DecodersBusyError,
     FieldError,
     FieldsInvalidError,
     FileTooLargeError,
@@ -17,6 +19,7 @@ from hematovision.errors import (
     ModelMissingError,
     NoImageError,
     PhotoUnknownError,
+    QueueFullError,
     TooManyImagesError,
     UnreadableImageError,
     UnsupportedFormatError,
@@ -44,6 +47,7 @@ from hematovision.web.api.reading_schemas import (
 )
 from hematovision.web.api.resources import Resource, asks, fails
 from hematovision.web.looks import look
+from hematovision.web.pressure import reading_slot
 from hematovision.web.uploads import get_uploads
 from hematovision.web.wiring import get_wiring
 
@@ -81,6 +85,7 @@ EXPLAIN = {
 @fails(NoImageError, TooManyImagesError, FileTooLargeError, ImageTooLargeError)
 @fails(UnsupportedFormatError, UnreadableImageError)
 @fails(ModelMissingError, ModelDamagedError, KeyOutdatedError)
+@fails(BusyError, QueueFullError, DecodersBusyError)
 def read(asked: dict[str, Any]) -> Any:
     """Have photos read.
 
@@ -97,7 +102,8 @@ def read(asked: dict[str, Any]) -> Any:
     if any(map(LATER.fullmatch, wishes)):
         return _send(asked)
     alone, explain = len(files) == 1, asked["explain"]
-    answers = [read_upload(file, reader, alone=alone, explain=explain) for file in files]
+    with reading_slot():
+        answers = [read_upload(file, reader, alone=alone, explain=explain) for file in files]
     return {"readings": [_entry(answer, explained=explain) for answer in answers]}
 
 
@@ -148,7 +154,13 @@ def _send(asked: Mapping[str, Any]) -> Response:
     wiring = get_wiring()
     settings = wiring.settings
     inbox = Inbox(
-        wiring.database, wiring.files, wiring.queue, settings.max_file_bytes, settings.max_pixels
+        wiring.database,
+        wiring.files,
+        wiring.queue,
+        settings.max_file_bytes,
+        settings.max_pixels,
+        wiring.decoder,
+        settings.max_waiting_photos,
     )
     job_id = send_job(inbox, (file.stream for file in get_uploads()), by=hand())
     document, headers = job_document(get_job(wiring.database, job_id, user=get_user()))

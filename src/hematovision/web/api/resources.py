@@ -14,6 +14,7 @@ from webargs.flaskparser import FlaskParser, is_json_request
 
 from hematovision import __version__
 from hematovision.errors import (
+    DatabaseAwayError,
     DocumentMissingError,
     DocumentUnreadableError,
     FieldError,
@@ -25,6 +26,7 @@ from hematovision.errors import (
     NotAllowedError,
     NotSignedInError,
     ScopeMissingError,
+    StorageFullError,
     TokenUnknownError,
     TooManyRequestsError,
 )
@@ -49,6 +51,8 @@ REFUSALS = [
     ScopeMissingError,
     TooManyRequestsError,
 ]
+TROUBLES = [DatabaseAwayError, StorageFullError]
+"""What may befall every request."""
 IDEMPOTENCY_FAILURES = [
     IdempotencyKeyInvalidError,
     IdempotencyKeyBusyError,
@@ -225,7 +229,7 @@ def _document_access(
     doc["security"] = [] if doc_info["is_public"] else [{"token": [str(doc_info["right"])]}]
     if not doc_info["is_public"]:
         doc["x-scope"] = str(doc_info["right"])
-    wanted = [*doc_info["asks"], *([IDEMPOTENCY_KEY] if method == "POST" else [])]
+    wanted = [*doc_info["asks"], *([IDEMPOTENCY_KEY] if method.upper() == "POST" else [])]
     if wanted:
         doc["parameters"] = [*doc.get("parameters", ()), *wanted]
     responses = doc["responses"]
@@ -241,10 +245,10 @@ def _document_access(
 def _failures(
     doc: dict[str, Any], doc_info: dict[str, Any], method: str
 ) -> list[type[HematoVisionError]]:
-    failures = list(doc_info["fails"])
+    failures = [*doc_info["fails"], *TROUBLES]
     if not doc_info["is_public"]:
         failures += REFUSALS
-    if method == "POST":
+    if method.upper() == "POST":
         failures += IDEMPOTENCY_FAILURES
     if "arguments" in doc_info:
         failures.append(FieldsInvalidError)

@@ -163,7 +163,10 @@ class DeliveryDocument(Document):
 @resource.arguments(Paging, location="query")
 @resource.response(200, page_schema(WebhookDocument))
 def index(asked: dict[str, Any]) -> Answer:
-    """List webhooks."""
+    """List webhooks.
+
+    The secrets are not told again; `rotate-secret` makes a new one.
+    """
     after = asked["cursor"][0] if asked["cursor"] else 0
     left = [one for one in list_webhooks(get_wiring().database) if one.id > after]
     shown = left[: asked["limit"]]
@@ -201,7 +204,10 @@ def add(wanted: dict[str, Any]) -> Answer:
 @resource.response(200, WebhookDocument)
 @fails(WebhookUnknownError)
 def show(webhook_id: int) -> dict[str, Any]:
-    """Get a webhook."""
+    """Get a webhook.
+
+    Its `ETag` is what `If-Match` asks for where it is changed.
+    """
     return _document(get_webhook(get_wiring().database, webhook_id))
 
 
@@ -237,7 +243,10 @@ def change(changes: dict[str, Any], webhook_id: int) -> dict[str, Any]:
 @resource.response(204)
 @fails(WebhookUnknownError)
 def remove(webhook_id: int) -> None:
-    """Delete a webhook, and all that it was told."""
+    """Delete a webhook, and all that it was told.
+
+    What is on its way to it may still arrive.
+    """
     remove_webhook(get_wiring().database, webhook_id, by=hand())
 
 
@@ -260,7 +269,10 @@ def rotate(webhook_id: int) -> dict[str, Any]:
 @resource.response(202, DeliveryDocument)
 @fails(WebhookUnknownError, WebhookOffError)
 def test(webhook_id: int) -> dict[str, Any]:
-    """Tell a webhook something that means nothing, to see whether it arrives."""
+    """Tell a webhook something that means nothing.
+
+    It is sent within some seconds, as `webhook.test`; its deliveries say whether it arrived.
+    """
     return _delivery(send_test(get_wiring().database, webhook_id, by=hand()))
 
 
@@ -271,7 +283,10 @@ def test(webhook_id: int) -> dict[str, Any]:
 @resource.response(200, page_schema(DeliveryDocument))
 @fails(WebhookUnknownError)
 def deliveries(asked: dict[str, Any], webhook_id: int) -> Answer:
-    """List what a webhook was told, the newest first; after 30 days it is forgotten."""
+    """List what a webhook was told, the newest first.
+
+    After 30 days it is forgotten.
+    """
     before = asked["cursor"][0] if asked["cursor"] else None
     found = list_deliveries(
         get_wiring().database, webhook_id, limit=asked["limit"] + 1, before=before
@@ -287,7 +302,10 @@ def deliveries(asked: dict[str, Any], webhook_id: int) -> Answer:
 @resource.response(202, DeliveryDocument)
 @fails(WebhookUnknownError, WebhookOffError, DeliveryWaitsError)
 def again(webhook_id: int, delivery_id: int) -> dict[str, Any]:
-    """Tell a webhook something again, as the same event."""
+    """Tell a webhook something again.
+
+    It has the same `webhook-id`, by which a receiver knows that it is the same event.
+    """
     database = get_wiring().database
     return _delivery(send_again(database, webhook_id, delivery_id, by=hand()))
 
