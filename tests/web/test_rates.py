@@ -5,7 +5,7 @@ from http import HTTPStatus
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from tests.databases import redis_server
+from tests.databases import redis
 
 from hematovision.cells import CellReader
 from hematovision.config import Settings
@@ -191,13 +191,13 @@ def owner(app: Flask, database: Database) -> str:
 def test_without_redis_each_server_counts_by_itself(
     make: MakeApp, database: Database, address: str
 ) -> None:
-    assert statuses(program(make(queue_url=address), database)) == [OK, OK, OK, MANY]
+    assert statuses(program(make(queue_url=server.address), database)) == [OK, OK, OK, MANY]
 
 
 def test_redis_that_goes_away_breaks_nothing(make: MakeApp, database: Database) -> None:
     try:
-        with redis_server() as address:
-            client = program(make(queue_url=address), database)
+        with redis() as server:
+            client = program(make(queue_url=server.address), database)
             assert statuses(client, 2) == [OK, OK]
     except LookupError as error:
         pytest.skip(str(error))
