@@ -108,20 +108,6 @@ def test_unknown_tokens_are_counted_by_address_before_they_fill_the_record(
     assert [one.subject for one in refused] == ["token"] * 3
 
 
-@pytest.mark.parametrize(
-    ("method", "url"), [("GET", "/nowhere"), ("POST", "/api/v1/nowhere"), ("POST", "/api/v1/model")]
-)
-def test_token_that_is_tried_out_where_nothing_is_is_counted(
-    make: MakeApp, database: Database, method: str, url: str
-) -> None:
-    app = make(rate_limit_visitors="1 per hour", rate_limit="2 per hour")
-    guesser, owner = app.test_client(), program(app, database)
-    assert guesser.open(url, method=method, headers=UNKNOWN).status_code in {404, 405}
-    assert guesser.open(url, method=method, headers=UNKNOWN).status_code == MANY
-    found = [owner.open(url, method=method, headers=JSON).status_code for _ in range(3)]
-    assert found.count(MANY) == 1
-
-
 def test_unknown_token_at_a_picture_is_counted(make: MakeApp) -> None:
     client = make(rate_limit_visitors="1 per hour").test_client()
     url = "/cases/1/cells/1.jpg?side=64"

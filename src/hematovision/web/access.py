@@ -132,7 +132,10 @@ def way_back(wanted: str | None = None) -> str:
 
 def _find_by_header() -> User | None:
     token = shown_token()
-    if token is None:
+    view = current_app.view_functions.get(request.endpoint or "")
+    if token is None or view is None or getattr(view, "is_public", False):
+        # Where none is asked for, none is looked up: such requests are not counted, and who guesses
+        # tokens would see by the answer, or by how long it takes, which there are.
         return None
     address = request.remote_addr or ""
     return find_by_token(get_wiring().database, token, now=datetime.now(UTC), address=address)

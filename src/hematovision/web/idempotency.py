@@ -44,9 +44,6 @@ def _begin() -> Response | None:
     key = request.headers.get(HEADER)
     if key is None or request.method != "POST" or not is_for_programs():
         return None
-    if request.endpoint is None:
-        # There is nothing here that could be done twice.
-        return None
     user = find_user()
     if user is None:
         return None

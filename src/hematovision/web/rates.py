@@ -73,10 +73,7 @@ def _counted_by() -> str | None:
     view = current_app.view_functions.get(request.endpoint or "")
     if getattr(view, "is_by_address", False):
         return ADDRESS
-    if getattr(view, "is_public", False):
-        return None
-    # Where nothing is, a token is looked up all the same: nobody may try them out there.
-    if view is None and shown_token() is None:
+    if view is None or getattr(view, "is_public", False):
         return None
     if find_user() is None:
         return ADDRESS if shown_token() is not None else None
