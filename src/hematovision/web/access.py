@@ -49,11 +49,18 @@ def public(view: View) -> View:
     return view
 
 
-def needs(right: Right) -> Callable[[View], View]:
-    """Open a view to everybody with a right; a view without any mark is closed to all."""
+def needs(right: Right, *, sight: bool = False) -> Callable[[View], View]:
+    """Open a view to everybody with a right; a view without any mark is closed to all.
+
+    Args:
+        right: Every role that has it may see cases where it is about cases; a token may not.
+        sight: Whether the view shows of a case what was not sent along, so that a token must carry
+            `SEE_CASES` as well.
+    """
 
     def mark(view: View) -> View:
         view.right = right  # type: ignore[attr-defined]
+        view.sight = sight  # type: ignore[attr-defined]
         return view
 
     return mark
@@ -163,6 +170,10 @@ def _check() -> Response | None:
     if right is None:
         abort(403)
     _insist(user, right)
+    # Our pages show the case again of which something was said, the more so where it was refused.
+    shows = getattr(view, "sight", False) or (right is Right.REVIEW and not is_for_programs())
+    if shows and not user.may(Right.SEE_CASES):
+        raise ScopeMissingError.of(Right.SEE_CASES)
     return None
 
 
