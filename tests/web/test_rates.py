@@ -108,6 +108,11 @@ def test_unknown_tokens_are_counted_by_address_before_they_fill_the_record(
     assert [one.subject for one in refused] == ["token"] * 3
 
 
+def test_program_is_counted_at_pictures_of_the_page(make: MakeApp, database: Database) -> None:
+    found = statuses(program(make(), database), url="/cases/1/cells/1.jpg?side=64")
+    assert found == [HTTPStatus.NOT_FOUND] * 3 + [MANY]
+
+
 def test_unknown_token_at_a_picture_is_counted(make: MakeApp) -> None:
     client = make(rate_limit_visitors="1 per hour").test_client()
     url = "/cases/1/cells/1.jpg?side=64"

@@ -31,7 +31,10 @@ def by_address(view: View) -> View:
 
 
 def often(view: View) -> View:
-    """Mark a view that one page asks for hundreds of times, such as pictures: it is not counted."""
+    """Mark a view that one page asks for hundreds of times, such as pictures: it is not counted.
+
+    What programs ask for is, wherever it lies.
+    """
     view.is_often = True  # type: ignore[attr-defined]
     return view
 
@@ -77,7 +80,9 @@ def _counted_by() -> str | None:
         return None
     if find_user() is None:
         return ADDRESS if shown_token() is not None else None
-    return None if getattr(view, "is_often", False) else ASKER
+    # No page of ours asks with a token.
+    is_often = getattr(view, "is_often", False) and shown_token() is None
+    return None if is_often else ASKER
 
 
 def _key() -> str:

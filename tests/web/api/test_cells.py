@@ -277,6 +277,19 @@ def test_looks_at_cells_are_on_record(system: System, database: Database, case: 
             assert event.door == "api"
 
 
+def test_program_takes_no_picture_unseen_by_the_address_of_a_page(
+    app: Flask, system: System, database: Database, case: Case
+) -> None:
+    """A page is on record before it asks for its pictures; a program asks for them alone."""
+    for address in ("cells/1.jpg?side=64", "photos/1.jpg?size=small"):
+        url = f"/cases/{case.id}/{address}"
+        answer = app.test_client().get(url, headers=system.headers)
+        assert answer.status_code == HTTPStatus.OK
+    with database.reading() as records:
+        for action, subject in (("crops.seen", f"case {case.id}"), ("photo.seen", "photo 1")):
+            assert records.audit.find(action=action, subject=subject) is not None, action
+
+
 def test_scope_to_review_shows_no_case_without_the_one_to_see_it(
     app: Flask, database: Database
 ) -> None:
