@@ -19,6 +19,7 @@ from hematovision.services.accounts import disable_user, get_user, list_users
 from hematovision.services.hands import Hand
 from hematovision.storage.database import Database
 from hematovision.web import create_app
+from hematovision.web.provider import KEPT
 
 from .conftest import JSON, signed_in
 from .identity_provider import (
@@ -351,6 +352,29 @@ def test_provider_that_says_no_is_named(visitor: FlaskClient, provider: Identity
     assert "Lab ID did not sign you in." in answer.text
     assert "<b>&lt;" not in answer.text
     assert visitor.get(way).status_code == HTTPStatus.BAD_REQUEST
+
+
+def test_provider_that_failed_a_moment_ago_is_not_waited_for_again(
+    app: Flask, visitor: FlaskClient, provider: IdentityProvider
+) -> None:
+    """Whoever waits for it holds up a page: a few visitors would hold up all."""
+    provider.metadata = {"issuer": "https://evil.example"}
+    for _ in range(3):
+        assert visitor.get(START).status_code == HTTPStatus.SERVICE_UNAVAILABLE
+    assert len(provider.calls) == 1
+    provider.metadata = {}
+    app.extensions[KEPT]._away_until = 0
+    assert visitor.get(START).status_code == HTTPStatus.FOUND
+
+
+@pytest.mark.parametrize("address", [START, f"{BACK}?state=x&code=y", "/sign-out/provider"])
+def test_visitors_make_us_ask_the_provider_only_so_often(
+    settings: Settings, reader: CellReader, database: Database, address: str
+) -> None:
+    app = create_app(replace(settings, rate_limit_visitors="1 per hour"), reader, database)
+    visitor = app.test_client()
+    assert visitor.get(address).status_code != HTTPStatus.TOO_MANY_REQUESTS
+    assert visitor.get(address).status_code == HTTPStatus.TOO_MANY_REQUESTS
 
 
 def test_provider_that_is_away_is_named_and_passwords_let_in(

@@ -8,7 +8,7 @@ from hematovision.services.crops import SIDES, SIZES, Album, explain_cell, get_c
 from hematovision.services.references import get_reference
 from hematovision.vision.cutting import jpeg_of
 from hematovision.vision.explaining import share_inside
-from hematovision.web.access import needs
+from hematovision.web.access import needs, shown_token
 from hematovision.web.highlights import highlight
 from hematovision.web.looks import look
 from hematovision.web.pressure import reads_photos
@@ -38,7 +38,11 @@ def album() -> Album:
 @often
 def crop(case_id: int, cell_id: int) -> Response:
     """Show one cell; `side` says how many photo pixels, the same for all cells of a page."""
-    return as_picture(get_crop(album(), case_id, cell_id, _side()), f"{cell_id}-{_side()}")
+    jpeg = get_crop(album(), case_id, cell_id, _side())
+    if shown_token() is not None:
+        # No look at a page has put this on record before.
+        look("crops.seen", f"case {case_id}", polled=True)
+    return as_picture(jpeg, f"{cell_id}-{_side()}")
 
 
 @blueprint.get("/cells/<int:cell_id>/heat.jpg")
@@ -65,7 +69,7 @@ def picture(case_id: int, photo_id: int) -> Response:
     if size not in SIZES:
         abort(404)
     jpeg = get_picture(album(), case_id, photo_id, size)
-    if size == "large":
+    if size == "large" or shown_token() is not None:
         # Its page is on record already; whoever asks for the picture alone is as well.
         look("photo.seen", f"photo {photo_id}", {"case": case_id}, polled=True)
     return as_picture(jpeg, f"{photo_id}-{size}")

@@ -346,11 +346,6 @@ def answer_named(error: HematoVisionError) -> Response:
     answer = _answer(problem_of(error))
     if challenge := _challenge_of(error):
         answer.headers["WWW-Authenticate"] = challenge
-    if seconds := getattr(error, "seconds", 0):
-        answer.headers["Retry-After"] = str(seconds)
-    if isinstance(error, NotSignedInError):
-        # RFC 9110 asks for it, and it tells a program what to send; browsers do nothing with it.
-        answer.headers["WWW-Authenticate"] = 'Bearer realm="HematoVision"'
     if error.seconds:
         answer.headers["Retry-After"] = str(error.seconds)
     return answer

@@ -35,9 +35,10 @@ ALGORITHMS = (
 SUPPORTED = "id_token_signing_alg_values_supported"
 ANSWERS_WITHIN = 5
 KNOWN_FOR = 3600
+AWAY_FOR = 10
 ERRAND_LASTS = 15 * 60
 LEEWAY = 60
-"""Seconds, all four."""
+"""Seconds, all five."""
 SUBJECT_LENGTH = 255
 
 log = logging.getLogger(__name__)
@@ -62,7 +63,8 @@ class Errand:
 class Provider:
     """Sends people to a provider and reads what they come back with.
 
-    What it publishes of itself is asked for when it is first needed, and again after an hour.
+    What it publishes of itself is asked for when it is first needed, and again after an hour. Where
+    that fails nobody waits for it again for some seconds: each who does holds up a page.
 
     Attributes:
         trust: Which provider.
@@ -77,6 +79,7 @@ class Provider:
     scopes: str
     _client: "FlaskOAuth2App | None" = None
     _known_until: float = 0
+    _away_until: float = 0
 
     def lead(self, back: str, errand: Errand) -> Response:
         """Lead somebody to the provider; to confirm something they are asked anew who they are.
@@ -162,8 +165,14 @@ class Provider:
     def _open(self) -> "FlaskOAuth2App":
         """Give Authlib's client, which knows what the provider publishes of itself."""
         if self._client is None or time.monotonic() >= self._known_until:
+            if time.monotonic() < self._away_until:
+                raise MetadataError("it did not answer a moment ago")
             client = self._make()
-            _check_metadata(client.load_server_metadata(), self.trust.issuer)
+            try:
+                _check_metadata(client.load_server_metadata(), self.trust.issuer)
+            except Exception:
+                self._away_until = time.monotonic() + AWAY_FOR
+                raise
             self._client, self._known_until = client, time.monotonic() + KNOWN_FOR
         return self._client
 

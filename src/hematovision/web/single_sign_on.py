@@ -90,6 +90,7 @@ def back() -> Page:
 
 @blueprint.get("/sign-out/provider")
 @public
+@by_address
 def leave() -> Response:
     """Lead somebody who is signed out here to where they sign out of the provider."""
     ours = url_for("sign_in.form", _external=True)
