@@ -16,8 +16,8 @@ from hematovision.services.accounts import (
     reset_password,
     set_role,
 )
-from hematovision.services.tokens import list_tokens, remove_token_of_anybody
 from hematovision.services.single_sign_on import list_of_provider
+from hematovision.services.tokens import list_tokens, remove_token_of_anybody
 from hematovision.web.access import hand, needs
 from hematovision.web.errors import STATUS_OF
 from hematovision.web.wiring import get_wiring
