@@ -123,6 +123,12 @@ def is_of_provider(database: Database, user: User) -> bool:
         return is_elsewhere(records, user)
 
 
+def list_of_provider(database: Database) -> frozenset[int]:
+    """Give the numbers of all accounts that a provider may sign in, also of those shut out here."""
+    with database.reading() as records:
+        return records.identities.list_users()
+
+
 def confirm(
     database: Database, user: User, person: Person, what: str, *, began_at: datetime, by: Hand
 ) -> str:

@@ -39,6 +39,10 @@ class IdentityStore:
         asked = select(IdentityRow.id).where(IdentityRow.user_id == user_id).limit(1)
         return self._session.scalar(asked) is not None
 
+    def list_users(self) -> frozenset[int]:
+        """Give the numbers of all who come from a provider."""
+        return frozenset(self._session.scalars(select(IdentityRow.user_id)))
+
     def confirm(
         self, token: str, user_id: int, what: str, *, now: datetime, until: datetime
     ) -> None:
