@@ -139,6 +139,7 @@ class Rounds:
         """Work up a file, unless somebody asked to end; what is not of its doing is tried again."""
         from sqlalchemy.exc import SQLAlchemyError
 
+        from hematovision.errors import PASSING
         from hematovision.services.hands import Hand
         from hematovision.services.watching import work_up
 
@@ -147,7 +148,7 @@ class Rounds:
         name = str(taken.path)
         try:
             settled = work_up(self.watch, taken, by=Hand(None, DOOR, datetime.now(UTC)))
-        except (OSError, SQLAlchemyError) as error:
+        except (OSError, SQLAlchemyError, *PASSING) as error:
             # Another may have settled it.
             if self.watch.inbox.has(taken):
                 self._say(name, getattr(error, "orig", None) or error)
