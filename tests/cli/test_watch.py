@@ -177,9 +177,9 @@ def test_database_that_is_away_costs_no_file(
 
     drop(folder, "a.jpg", jpeg)
     pauses = [
-        lambda: rename("watched_files", "away"),
+        lambda: rename("claims", "away"),
         *[None] * 5,
-        lambda: rename("away", "watched_files"),
+        lambda: rename("away", "claims"),
         None,
     ]
     done = run(*QUICK, folder, tools=pausing(tools, *pauses))

@@ -18,7 +18,7 @@ from hematovision.services.watching import MOST_ATTEMPTS, Fate, Watch, work_up
 from hematovision.storage.cases import CaseState
 from hematovision.storage.database import Database, open_database
 from hematovision.storage.photos import PhotoState
-from hematovision.storage.tables import AuditRow, CaseRow, PhotoRow, ReadingRow, WatchedRow
+from hematovision.storage.tables import AuditRow, CaseRow, PhotoRow, ReadingRow, ClaimRow
 
 from . import watches
 from .watches import BY, DEATHS, KINDS, drop, make_watch, work_up_all
@@ -66,7 +66,7 @@ def test_photo_is_read_recorded_and_moved(watch: Watch, jpeg: bytes) -> None:
     assert settled.reading
     assert settled.reading.counts == {"neutrophil": 1, "unidentified": 1}
     database = watch.record.database
-    assert count(database, PhotoRow, ReadingRow, WatchedRow) == [1, 1, 1]
+    assert count(database, PhotoRow, ReadingRow, ClaimRow) == [1, 1, 1]
     with database.reading() as records:
         kept = records.readings.find(settled.photo_id or 0)
     assert kept
@@ -110,7 +110,7 @@ def test_photo_that_cannot_be_read_says_why(watch: Watch, jpeg: bytes) -> None:
         assert one.place
         assert one.place.parent == watch.inbox.root / FAILED
         assert one.place.with_name(f"{one.place.name}.txt").read_text() == f"{one.why}\n"
-    assert count(watch.record.database, PhotoRow, AuditRow, WatchedRow) == [0, 0, 0]
+    assert count(watch.record.database, PhotoRow, AuditRow, ClaimRow) == [0, 0, 0]
 
 
 def test_zip_that_calls_itself_a_photo_fails(by_case: Watch) -> None:
@@ -274,7 +274,7 @@ def test_two_who_send_one_file_to_a_case_send_it_once(by_case: Watch, jpeg: byte
     assert taken
     database = by_case.record.database
     with database.transaction() as records:
-        records.watched.add(taken.claim, now=BY.now)
+        records.claims.add(taken.claim, now=BY.now)
     assert work_up(by_case, taken, by=BY).fate is Fate.RECORDED
     assert count(database, PhotoRow) == [0]
 
@@ -320,7 +320,7 @@ def test_file_is_read_once_wherever_it_was_killed(
             assert count(database, PhotoRow) == [0]
             assert lying(watch.inbox) == ["failed/a.jpg", "failed/a.jpg.txt"]
         else:
-            assert count(database, PhotoRow, WatchedRow) == [1, 1]
+            assert count(database, PhotoRow, ClaimRow) == [1, 1]
             assert lying(watch.inbox) == [f"done/{KINDS[kind]}"]
             assert len(actions(database)) == (2 if kind == "photo of a case" else 1)
         assert list((watch.inbox.root / "reading").iterdir()) == []

@@ -120,7 +120,7 @@ def add_photo(
             the_open_case(records, case.id)
             insist_on_key(records, files.seal)
             if claim is not None:
-                records.watched.add(claim, now=by.now)
+                records.claims.add(claim, now=by.now)
             added = records.photos.add(sent, case_id=case.id)
             if added.sending == sending:
                 details = {"case": case.id, "state": str(added.state)}

@@ -13,6 +13,7 @@ from hematovision.services.batches import insist_on_room
 from hematovision.services.hands import Hand
 from hematovision.services.intake import MOST_WAITING
 from hematovision.services.readings import take_bytes
+from hematovision.services.repeats import find_done
 from hematovision.services.rotation import insist_on_key
 from hematovision.storage.database import Database, Records
 from hematovision.storage.files import Files
@@ -92,7 +93,9 @@ class Job:
         return any(part.photo_id and part.state is not PhotoState.WAITING for part in self.parts)
 
 
-def send_job(inbox: Inbox, streams: Iterable[IO[bytes]], *, by: Hand) -> int:
+def send_job(
+    inbox: Inbox, streams: Iterable[IO[bytes]], *, by: Hand, claim: str | None = None
+) -> int:
     """Let pictures wait to be read, all of them or none; give the number to ask under.
 
     A file that cannot be a picture is refused at once, and stops no other. The pictures are kept
@@ -102,6 +105,7 @@ def send_job(inbox: Inbox, streams: Iterable[IO[bytes]], *, by: Hand) -> int:
         inbox: Where they come in.
         streams: The files as they were sent.
         by: Who sent them.
+        claim: Under which they are sent once; None where they may be again.
 
     Raises:
         KeyOutdatedError: If this machine was not given the key that holds.
@@ -109,6 +113,9 @@ def send_job(inbox: Inbox, streams: Iterable[IO[bytes]], *, by: Hand) -> int:
         DatabaseAwayError: If the database does not answer.
         StorageFullError: If there is no room for them.
     """
+    done = find_done(inbox.database, claim)
+    if done is not None:
+        return done
     insist_on_room(inbox.database, inbox.max_waiting)
     arrived: list[Sent | str] = []
     try:
@@ -117,6 +124,8 @@ def send_job(inbox: Inbox, streams: Iterable[IO[bytes]], *, by: Hand) -> int:
         with inbox.database.transaction() as records:
             insist_on_key(records, inbox.files.seal)
             job_id = _keep(records, arrived, by)
+            if claim is not None:
+                records.claims.add(claim, now=by.now, became=job_id)
     except BaseException:
         # No row speaks of them.
         for sent in arrived:

@@ -48,7 +48,7 @@ class Noted:
         reading: What was said.
         size: Bytes of the file as it was sent.
         picture: The file without its metadata; None where it is not to be kept.
-        claim: Of a file of a watched folder, which is recorded once.
+        claim: Of what is recorded once: a file of a watched folder, a picture of a request.
     """
 
     reading: PhotoReading
@@ -71,7 +71,9 @@ class Noted:
         return cls(read.reading, len(data), picture, claim)
 
 
-def record_reading(record: Record, read: ReadPhoto, data: bytes, *, by: Hand) -> int:
+def record_reading(
+    record: Record, read: ReadPhoto, data: bytes, *, by: Hand, claim: str | None = None
+) -> int:
     """Keep the reading of a photo that belongs to no case; give the id of its photo.
 
     Args:
@@ -79,9 +81,20 @@ def record_reading(record: Record, read: ReadPhoto, data: bytes, *, by: Hand) ->
         read: The photo and what was said.
         data: The file as it was sent.
         by: Who sent it, through which door, when.
+        claim: Under which it is recorded once; None where it may be again.
+
+    Raises:
+        KeyOutdatedError: If this machine was not given the key that holds.
+        AlreadyThereError: If it was claimed and is on record.
     """
     with stage(Stage.RECORD):
-        noted = Noted.of(read, data, keep_picture=record.keep_pictures, decoder=record.decoder)
+        noted = Noted.of(
+            read,
+            data,
+            keep_picture=record.keep_pictures,
+            decoder=record.decoder,
+            claim=claim,
+        )
         (photo_id,) = record_readings(record, [noted], by=by)
     return photo_id
 
@@ -171,7 +184,7 @@ def _record(records: Records, noted: Noted, name: str | None, by: Hand) -> int:
     sent = Sent(reading.image_sha256, noted.size, name, by.door, by.user_id, by.now)
     photo_id = records.photos.add_read(sent, reading)
     if noted.claim is not None:
-        records.watched.add(noted.claim, now=by.now)
+        records.claims.add(noted.claim, now=by.now, became=photo_id)
     details = {
         "sha256": reading.image_sha256,
         "cells": len(reading.cells),

@@ -21,6 +21,8 @@ from hematovision.storage.database import Database
 from hematovision.storage.sealing import Seal, SealBrokenError
 
 KEPT = timedelta(hours=24)
+WORK = "request-"
+"""Begins the claims of what is done for requests; no file of a watched folder is called so."""
 LEASE = timedelta(minutes=5)
 """Whoever works on a request for longer was killed; the largest takes less."""
 
@@ -47,10 +49,16 @@ class Claim:
     Attributes:
         id: The request's number.
         mark: Of the claim.
+        work: Begins the claims of what is done for it, the same whoever works on it.
     """
 
     id: int
     mark: str
+    work: str
+
+    def of(self, place: int) -> str:
+        """Name the claim of one part of its work, such as of the third picture."""
+        return f"{self.work}-{place}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +90,7 @@ def claim(database: Database, asked: Asked, *, seal: Seal, now: datetime) -> Cla
             asked.user_id,
             asked.key,
             asked.fingerprint,
+            work=WORK + secrets.token_hex(8),
             claim=mark,
             now=now,
             lease=LEASE,
@@ -90,7 +99,7 @@ def claim(database: Database, asked: Asked, *, seal: Seal, now: datetime) -> Cla
     if held.fingerprint != asked.fingerprint:
         raise IdempotencyKeyReusedError("Something else was asked under this Idempotency-Key.")
     if held.claim == mark:
-        return Claim(held.id, mark)
+        return Claim(held.id, mark, held.work)
     if held.answer is None:
         raise IdempotencyKeyBusyError("The request with this Idempotency-Key is being answered.")
     try:
@@ -123,7 +132,15 @@ def finish(
 def release(database: Database, claim: Claim) -> None:
     """Let go of a request whose work was not done, so that it may come again."""
     with database.transaction() as records:
-        records.answers.release(claim.id, claim.mark)
+        records.answers.release(claim.id, claim.mark, lease=LEASE)
+
+
+def find_done(database: Database, claim: str | None) -> int | None:
+    """Give the number of what a part of a request became, if it was done before."""
+    if claim is None:
+        return None
+    with database.reading() as records:
+        return records.claims.find(claim)
 
 
 def forget_old(database: Database, *, now: datetime) -> None:
@@ -133,6 +150,7 @@ def forget_old(database: Database, *, now: datetime) -> None:
     if are_there:
         with database.transaction() as records:
             records.answers.sweep(before=now - KEPT)
+            records.claims.sweep(WORK, before=now - 2 * KEPT)
 
 
 def _packed(answer: Answer) -> bytes:

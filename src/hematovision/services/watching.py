@@ -122,7 +122,7 @@ def work_up(watch: Watch, taken: Taken, *, by: Hand) -> Settled:
 def _put_on_record(watch: Watch, taken: Taken, by: Hand) -> Settled:
     """Do what is to be done with a file, unless that was done before."""
     with watch.record.database.reading() as records:
-        if records.watched.has(taken.claim):
+        if records.claims.has(taken.claim):
             return Settled(taken, Fate.RECORDED)
     try:
         data = _take_bytes(watch, taken)

@@ -20,12 +20,14 @@ class Held:
     Attributes:
         id: Its number.
         fingerprint: SHA-256 of what was asked.
+        work: Begins the claims of what was done for it.
         claim: Of whoever works on it, or did.
         answer: Sealed; None while there is none.
     """
 
     id: int
     fingerprint: bytes
+    work: str
     claim: str
     answer: bytes | None
 
@@ -43,6 +45,7 @@ class AnswerStore:
         key: str,
         fingerprint: bytes,
         *,
+        work: str,
         claim: str,
         now: datetime,
         lease: timedelta,
@@ -54,6 +57,7 @@ class AnswerStore:
             user_id: Who asks.
             key: The request's, as they call it.
             fingerprint: SHA-256 of what they ask.
+            work: Begins the claims of what is done for it, if it is new.
             claim: No other is called so.
             now: When.
             lease: Whoever claimed it so long ago and has not answered is gone.
@@ -65,7 +69,12 @@ class AnswerStore:
         own = (AnswerRow.user_id == user_id) & (AnswerRow.key_hash == hash_of(key))
         self._session.execute(delete(AnswerRow).where(own, AnswerRow.claimed_at <= now - kept))
         insert = insert_into(self._session, AnswerRow).on_conflict_do_nothing()
-        values = {"user_id": user_id, "key_hash": hash_of(key), "fingerprint": fingerprint}
+        values = {
+            "user_id": user_id,
+            "key_hash": hash_of(key),
+            "fingerprint": fingerprint,
+            "work": work,
+        }
         row = None
         # Whoever had it may let go of it between these two lines.
         while row is None:
@@ -74,20 +83,22 @@ class AnswerStore:
         is_left = row.answer is None and row.claimed_at <= now - lease
         if is_left and row.fingerprint == fingerprint:
             row.claim, row.claimed_at = claim, now
-        return Held(row.id, row.fingerprint, row.claim, row.answer)
+        return Held(row.id, row.fingerprint, row.work, row.claim, row.answer)
 
     def finish(self, number: int, claim: str, answer: bytes, *, case_id: int | None) -> None:
         """Keep an answer; not where another took the claim over, or the case was erased."""
         if case_id is not None and not self._hold_case(case_id):
-            self.release(number, claim)
+            self._session.execute(delete(AnswerRow).where(_claimed(number, claim)))
             return
         self._session.execute(
             update(AnswerRow).where(_claimed(number, claim)).values(answer=answer, case_id=case_id)
         )
 
-    def release(self, number: int, claim: str) -> None:
-        """Let go of a request, as if it had never come."""
-        self._session.execute(delete(AnswerRow).where(_claimed(number, claim)))
+    def release(self, number: int, claim: str, *, lease: timedelta) -> None:
+        """Let go of a request, as if whoever worked on it were gone: some of it may be done."""
+        row = self._session.scalar(select(AnswerRow).where(_claimed(number, claim)))
+        if row is not None:
+            row.claimed_at -= lease
 
     def are_there(self, *, before: datetime) -> bool:
         """Tell whether there are requests that were claimed before a moment."""

@@ -50,7 +50,7 @@ from hematovision.storage.seconds import SecondStore
 from hematovision.storage.signatures import SignatureStore
 from hematovision.storage.tokens import TokenStore
 from hematovision.storage.users import UserStore
-from hematovision.storage.watched import WatchedStore
+from hematovision.storage.claims import ClaimStore
 from hematovision.storage.webhooks import WebhookStore
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -105,7 +105,7 @@ class Records:
         discards: Files that must go.
         sealed: What is sealed with the key of the data folder.
         aging: What has been here for long.
-        watched: Which files of a watched folder are on record.
+        claims: Which files of a watched folder are on record.
         census: What is counted for whoever watches.
         audit: What was done, by whom and when.
     """
@@ -138,7 +138,7 @@ class Records:
     discards: DiscardStore = field(init=False)
     sealed: SealedStore = field(init=False)
     aging: AgingStore = field(init=False)
-    watched: WatchedStore = field(init=False)
+    claims: ClaimStore = field(init=False)
     census: CensusStore = field(init=False)
     audit: AuditStore = field(init=False)
 
@@ -170,7 +170,7 @@ class Records:
         self.discards = DiscardStore(self.session)
         self.sealed = SealedStore(self.session)
         self.aging = AgingStore(self.session)
-        self.watched = WatchedStore(self.session)
+        self.claims = ClaimStore(self.session)
         self.census = CensusStore(self.session)
         self.audit = AuditStore(self.session, self.custody)
 

@@ -201,6 +201,8 @@ class AnswerRow(Base):
     """SHA-256: programs make keys of what they send, which may tell of a patient."""
     fingerprint: Mapped[bytes] = mapped_column(LargeBinary(32))
     """SHA-256 of what was asked."""
+    work: Mapped[str] = mapped_column(String(24))
+    """Begins the claims of what was done for it, whoever works on it."""
     claim: Mapped[str] = mapped_column(String(32))
     """Of the one request that works on it, so that no other answers in its place."""
     claimed_at: Mapped[datetime] = mapped_column(Moment, index=True)
@@ -530,13 +532,16 @@ class DiscardRow(Base):
     at: Mapped[datetime] = mapped_column(Moment, index=True)
 
 
-class WatchedRow(Base):
-    """A file of a watched folder that is on record; written with what became of it."""
+class ClaimRow(Base):
+    """Something that is done once, such as a file of a watched folder, or a request that may come
+    again; written with what became of it."""
 
-    __tablename__ = "watched_files"
+    __tablename__ = "claims"
 
     claim: Mapped[str] = mapped_column(String(32), primary_key=True)
-    """What it was called while it was in hand: drawn by chance, and by no other file."""
+    """Drawn by chance: what a file is called while it is in hand, or a part of a request."""
+    became: Mapped[int | None] = mapped_column(Key)
+    """The number of what it became; no foreign key, for that may be erased."""
     at: Mapped[datetime] = mapped_column(Moment)
 
 

@@ -33,6 +33,12 @@ def init_app(app: Flask) -> None:
     app.teardown_request(_let_go)
 
 
+def claim_of(place: int) -> str | None:
+    """Name the claim of a part of the work of this request; None where it may be done again."""
+    held: Claim | None = g.get(CLAIM)
+    return held.of(place) if held else None
+
+
 def _begin() -> Response | None:
     """Claim the request, or answer it as before.
 

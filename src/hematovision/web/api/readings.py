@@ -48,6 +48,7 @@ from hematovision.web.api.reading_schemas import (
 )
 from hematovision.web.api.resources import Resource, asks, fails
 from hematovision.web.looks import look
+from hematovision.web.idempotency import claim_of
 from hematovision.web.pressure import reading_slot
 from hematovision.web.uploads import get_uploads
 from hematovision.web.wiring import get_wiring
@@ -162,7 +163,7 @@ def _send(asked: Mapping[str, Any]) -> Response:
         wiring.decoder,
         settings.max_waiting_photos,
     )
-    job_id = send_job(inbox, (file.stream for file in get_uploads()), by=hand())
+    job_id = send_job(inbox, (file.stream for file in get_uploads()), by=hand(), claim=claim_of(0))
     document, headers = job_document(get_job(wiring.database, job_id, user=get_user()))
     location = url_for("api_jobs.show", job_id=job_id)
     answer = jsonify(JobDocument().dump(document))

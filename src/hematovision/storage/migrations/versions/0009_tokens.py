@@ -37,6 +37,7 @@ def upgrade() -> None:
         sa.Column("user_id", KEY, nullable=False),
         sa.Column("key_hash", sa.LargeBinary(32), nullable=False),
         sa.Column("fingerprint", sa.LargeBinary(32), nullable=False),
+        sa.Column("work", sa.String(24), nullable=False),
         sa.Column("claim", sa.String(32), nullable=False),
         sa.Column("claimed_at", MOMENT, nullable=False),
         sa.Column("case_id", KEY),

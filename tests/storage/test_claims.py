@@ -11,18 +11,18 @@ CLAIM = "0" * 32
 
 def test_file_is_put_on_record_once(database: Database) -> None:
     with database.transaction() as records:
-        assert not records.watched.has(CLAIM)
-        records.watched.add(CLAIM, now=NOW)
+        assert not records.claims.has(CLAIM)
+        records.claims.add(CLAIM, now=NOW)
     with pytest.raises(AlreadyThereError), database.transaction() as records:
-        records.watched.add(CLAIM, now=NOW)
+        records.claims.add(CLAIM, now=NOW)
     with database.reading() as records:
-        assert records.watched.has(CLAIM)
+        assert records.claims.has(CLAIM)
 
 
 def test_table_goes_and_comes_back_empty(database: Database) -> None:
     with database.transaction() as records:
-        records.watched.add(CLAIM, now=NOW)
+        records.claims.add(CLAIM, now=NOW)
     downgrade(database.engine, "0008")
     upgrade(database.engine)
     with database.reading() as records:
-        assert not records.watched.has(CLAIM)
+        assert not records.claims.has(CLAIM)
