@@ -23,7 +23,7 @@ from hematovision.vision.decoding import MAX_PIXELS
 
 
 @dataclass(frozen=True, slots=True)
-class Inbox:
+class JobTray:
     """Where photos come in that are to be read later.
 
     Attributes:
@@ -92,14 +92,14 @@ class Job:
         return any(part.photo_id and part.state is not PhotoState.WAITING for part in self.parts)
 
 
-def send_job(inbox: Inbox, streams: Iterable[IO[bytes]], *, by: Hand) -> int:
+def send_job(tray: JobTray, streams: Iterable[IO[bytes]], *, by: Hand) -> int:
     """Let pictures wait to be read, all of them or none; give the number to ask under.
 
     A file that cannot be a picture is refused at once, and stops no other. The pictures are kept
     before their rows are: who is killed between leaves pictures that nothing speaks of.
 
     Args:
-        inbox: Where they come in.
+        tray: Where they come in.
         streams: The files as they were sent.
         by: Who sent them.
 
@@ -109,21 +109,21 @@ def send_job(inbox: Inbox, streams: Iterable[IO[bytes]], *, by: Hand) -> int:
         DatabaseAwayError: If the database does not answer.
         StorageFullError: If there is no room for them.
     """
-    insist_on_room(inbox.database, inbox.max_waiting)
+    insist_on_room(tray.database, tray.max_waiting)
     arrived: list[Sent | str] = []
     try:
         for stream in streams:
-            arrived.append(_take(inbox, stream, by))
-        with inbox.database.transaction() as records:
-            insist_on_key(records, inbox.files.seal)
+            arrived.append(_take(tray, stream, by))
+        with tray.database.transaction() as records:
+            insist_on_key(records, tray.files.seal)
             job_id = _keep(records, arrived, by)
     except BaseException:
         # No row speaks of them.
         for sent in arrived:
             if isinstance(sent, Sent) and sent.file:
-                inbox.files.delete(sent.file)
+                tray.files.delete(sent.file)
         raise
-    inbox.queue.wake()
+    tray.queue.wake()
     return job_id
 
 
@@ -145,17 +145,17 @@ def get_job(database: Database, job_id: int, *, user: User) -> Job:
         return Job(job.id, job.sent_at, _parts(records, job))
 
 
-def _take(inbox: Inbox, stream: IO[bytes], by: Hand) -> Sent | str:
+def _take(tray: JobTray, stream: IO[bytes], by: Hand) -> Sent | str:
     """Keep a picture; give the code of the failure where it cannot be one."""
     try:
-        data = take_bytes(stream, max_bytes=inbox.max_bytes)
-        inbox.decoder.check(data, max_pixels=inbox.max_pixels)
+        data = take_bytes(stream, max_bytes=tray.max_bytes)
+        tray.decoder.check(data, max_pixels=tray.max_pixels)
     except PASSING:
         raise
     except HematoVisionError as error:
         return error.code()
     sha256 = hashlib.sha256(data).hexdigest()
-    return Sent(sha256, len(data), inbox.files.put(data), by.door, by.user_id, by.now)
+    return Sent(sha256, len(data), tray.files.put(data), by.door, by.user_id, by.now)
 
 
 def _keep(records: Records, arrived: Sequence[Sent | str], by: Hand) -> int:

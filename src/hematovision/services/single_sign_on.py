@@ -123,6 +123,13 @@ def is_of_provider(database: Database, user: User) -> bool:
         return is_elsewhere(records, user)
 
 
+def list_elsewhere(database: Database) -> set[int]:
+    """List the numbers of all whom a provider signs in, and no password of ours."""
+    with database.reading() as records:
+        of_provider = records.identities.list_users()
+        return {user.id for user in records.users.list() if not user.has_password} & of_provider
+
+
 def confirm(
     database: Database, user: User, person: Person, what: str, *, began_at: datetime, by: Hand
 ) -> str:

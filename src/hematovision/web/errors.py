@@ -234,6 +234,13 @@ STATUS_OF: dict[type[HematoVisionError], HTTPStatus] = {
     IdempotencyKeyBusyError: HTTPStatus.CONFLICT,
 }
 
+PASSING = {
+    HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    HTTPStatus.INSUFFICIENT_STORAGE,
+}
+"""What may be over when somebody asks for the same page again."""
 CHALLENGE = 'Bearer realm="HematoVision"'
 
 
@@ -346,11 +353,6 @@ def answer_named(error: HematoVisionError) -> Response:
     answer = _answer(problem_of(error))
     if challenge := _challenge_of(error):
         answer.headers["WWW-Authenticate"] = challenge
-    if seconds := getattr(error, "seconds", 0):
-        answer.headers["Retry-After"] = str(seconds)
-    if isinstance(error, NotSignedInError):
-        # RFC 9110 asks for it, and it tells a program what to send; browsers do nothing with it.
-        answer.headers["WWW-Authenticate"] = 'Bearer realm="HematoVision"'
     if error.seconds:
         answer.headers["Retry-After"] = str(error.seconds)
     return answer
@@ -407,7 +409,12 @@ def _answer(problem: Problem) -> Response:
         answer.mimetype = "application/problem+json"
     else:
         answer = make_response(
-            render_template("error.html", problem=problem, request_id=request_id.get())
+            render_template(
+                "error.html",
+                problem=problem,
+                request_id=request_id.get(),
+                again=request.method == "GET" and problem.status in PASSING,
+            )
         )
     answer.status_code = problem.status
     answer.vary.add("Accept")

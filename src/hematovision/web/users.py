@@ -16,6 +16,7 @@ from hematovision.services.accounts import (
     reset_password,
     set_role,
 )
+from hematovision.services.single_sign_on import list_elsewhere
 from hematovision.services.tokens import list_tokens, remove_token_of_anybody
 from hematovision.web.access import hand, needs
 from hematovision.web.errors import STATUS_OF
@@ -108,10 +109,12 @@ def _page(
     linked: User | None = None,
     link: str | None = None,
 ) -> str:
+    database = get_wiring().database
     return render_template(
         "users.html",
-        everybody=list_users(get_wiring().database),
-        tokens=list_tokens(get_wiring().database, now=hand().now),
+        everybody=list_users(database),
+        elsewhere=list_elsewhere(database),
+        tokens=list_tokens(database, now=hand().now),
         roles=list(Role),
         failure=failure,
         name=name,

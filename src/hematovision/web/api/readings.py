@@ -26,7 +26,7 @@ from hematovision.errors import (
 )
 from hematovision.exchange.documents import reading_document
 from hematovision.people import Right
-from hematovision.services.jobs import Inbox, get_job, send_job
+from hematovision.services.jobs import JobTray, get_job, send_job
 from hematovision.services.recording import get_reading
 from hematovision.services.searching import search
 from hematovision.services.second_readings import blind_cases
@@ -153,7 +153,7 @@ def _send(asked: Mapping[str, Any]) -> Response:
         raise FieldsInvalidError("The request has fields that are wrong.", errors)
     wiring = get_wiring()
     settings = wiring.settings
-    inbox = Inbox(
+    tray = JobTray(
         wiring.database,
         wiring.files,
         wiring.queue,
@@ -162,7 +162,7 @@ def _send(asked: Mapping[str, Any]) -> Response:
         wiring.decoder,
         settings.max_waiting_photos,
     )
-    job_id = send_job(inbox, (file.stream for file in get_uploads()), by=hand())
+    job_id = send_job(tray, (file.stream for file in get_uploads()), by=hand())
     document, headers = job_document(get_job(wiring.database, job_id, user=get_user()))
     location = url_for("api_jobs.show", job_id=job_id)
     answer = jsonify(JobDocument().dump(document))
