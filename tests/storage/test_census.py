@@ -36,7 +36,7 @@ def test_waiting_is_counted_no_further_than_matters(each_database: Database) -> 
         assert records.census.count_waiting(PhotoState.READ, most=9) == 0
 
 
-def test_census_takes_three_questions(database: Database) -> None:
+def test_census_takes_four_questions(database: Database) -> None:
     with counted_queries(database) as queries, database.reading() as records:
         records.census.take(waiting=PhotoState.WAITING, since=NOW)
-    assert len(queries) == 3
+    assert len(queries) == 4

@@ -5,7 +5,8 @@ from http import HTTPStatus
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from tests.databases import redis_server
+from tests.conftest import skip_or_fail
+from tests.databases import redis
 from tests.listening import listening
 
 from hematovision.cells import CellReader
@@ -200,10 +201,10 @@ def test_without_redis_each_server_counts_by_itself(
 
 def test_redis_that_goes_away_breaks_nothing(make: MakeApp, database: Database) -> None:
     try:
-        with redis_server() as address:
-            client = program(make(queue_url=address), database)
+        with redis() as server:
+            client = program(make(queue_url=server.address), database)
             assert statuses(client, 2) == [OK, OK]
     except LookupError as error:
-        pytest.skip(str(error))
+        skip_or_fail(str(error))
     assert statuses(client) == [OK, OK, OK, MANY]
     assert client.get("/api/v1/model").headers["Retry-After"]

@@ -27,6 +27,7 @@ class Overlook:
         decisions: Cells that were found lately, by what a model named them.
         outside: Photos that were read lately and lie in the range of no set that the model was made
             from, of all, by measure; empty where nobody can say.
+        untold: What webhooks wait to be told.
         head: The newest event of the audit record.
         model: The one that reads; None where none does.
     """
@@ -35,6 +36,7 @@ class Overlook:
     waits: float
     decisions: Mapping[str, int]
     outside: Mapping[str, Part]
+    untold: int
     head: Head | None
     model: ModelIdentity | None = None
 
@@ -61,6 +63,7 @@ def overlook(shelf: Shelf, *, now: datetime) -> Overlook:
         waits=max(waits, 0.0),
         decisions=dict.fromkeys((*FIVE, UNIDENTIFIED), 0) | dict(census.decisions),
         outside={drift.measure: drift.outside for drift in drift_of(found)},
+        untold=census.untold,
         head=head,
         model=_model(shelf),
     )

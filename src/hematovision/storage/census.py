@@ -8,7 +8,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from hematovision.labels import UNIDENTIFIED
-from hematovision.storage.tables import CellRow, MeasureRow, PhotoRow
+from hematovision.storage.deliveries import DeliveryState
+from hematovision.storage.tables import CellRow, DeliveryRow, MeasureRow, PhotoRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +20,13 @@ class Census:
         photos: By how far they are.
         waiting_since: When the photo came that waits longest, UTC; None where none waits.
         decisions: Cells that models found since some moment, by what they named them.
+        untold: What webhooks wait to be told.
     """
 
     photos: Mapping[str, int]
     waiting_since: datetime | None
     decisions: Mapping[str, int]
+    untold: int
 
 
 class CensusStore:
@@ -46,12 +49,17 @@ class CensusStore:
                 select(func.min(PhotoRow.sent_at)).where(PhotoRow.state == waiting)
             ),
             decisions=self._decisions(since),
+            untold=self._untold(),
         )
 
     def count_waiting(self, state: str, *, most: int) -> int:
         """Count photos that wait, up to a number: that there are more is all that matters then."""
         some = select(PhotoRow.id).where(PhotoRow.state == state).limit(most).subquery()
         return self._session.scalar(select(func.count()).select_from(some)) or 0
+
+    def _untold(self) -> int:
+        waiting = DeliveryRow.state == DeliveryState.WAITING
+        return self._session.scalar(select(func.count()).where(waiting)) or 0
 
     def _photos(self) -> Mapping[str, int]:
         rows = self._session.execute(select(PhotoRow.state, func.count()).group_by(PhotoRow.state))

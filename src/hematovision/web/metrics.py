@@ -77,6 +77,7 @@ def _families(found: Overlook) -> Iterator[Metric]:
         "For how long the oldest photo that waits has waited.",
         found.waits,
     )
+    yield _gauge("webhooks_waiting", "What webhooks wait to be told.", found.untold)
     decisions = _family(
         "cells_last_day",
         "Cells that were found in the last 24 hours, by what the model named them.",

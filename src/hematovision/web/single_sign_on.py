@@ -25,6 +25,7 @@ from hematovision.web.access import (
 from hematovision.web.errors import STATUS_OF
 from hematovision.web.language import take_up_language
 from hematovision.web.provider import Errand, Provider, find_provider
+from hematovision.web.rates import by_address
 from hematovision.web.wiring import get_wiring
 
 blueprint = Blueprint("single_sign_on", __name__)
@@ -39,6 +40,7 @@ DIGEST = re.compile(r"[0-9a-f]{64}")
 
 @blueprint.get("/sign-in/provider")
 @public
+@by_address
 def start() -> Page:
     """Lead somebody to the provider; from another site only by way of our page."""
     provider, wanted = _get_provider(), request.args.get("next", "")
@@ -68,6 +70,7 @@ def ask_again(case_id: int) -> Page:
 
 @blueprint.get("/sign-in/provider/back")
 @public
+@by_address
 def back() -> Page:
     """Take up whom the provider sends back."""
     provider = _get_provider()

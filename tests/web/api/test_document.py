@@ -99,7 +99,7 @@ def test_parameters_of_a_list_stand_beside_headers(document: dict[str, Any]) -> 
     listed = document["paths"]["/api/v1/readings"]["get"]
     assert {"limit", "cursor", "accession"} <= {one["name"] for one in listed["parameters"]}
     sent = document["paths"]["/api/v1/readings"]["post"]
-    assert [one["name"] for one in sent["parameters"]] == ["Prefer"]
+    assert [one["name"] for one in sent["parameters"]] == ["Prefer", "Idempotency-Key"]
     assert set(sent["requestBody"]["content"]) == {"multipart/form-data"}
 
 

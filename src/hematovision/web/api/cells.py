@@ -48,6 +48,7 @@ from hematovision.web.api.resources import PROBLEM, Resource, fails
 from hematovision.web.crops import album
 from hematovision.web.errors import problem_of
 from hematovision.web.looks import look
+from hematovision.web.rates import often
 from hematovision.web.wiring import get_wiring
 
 resource = Resource("cells", "Cells", "The cells of a case, and what people say that they are.")
@@ -102,6 +103,7 @@ def show(case_id: int, cell_id: int) -> Any:
 
 @resource.get("/cases/<int:case_id>/cells/<int:cell_id>/crop")
 @needs(Right.SEE_CASES)
+@often
 @tagged
 @resource.arguments(WantedSide, location="query")
 @resource.response(200, JPEG, content_type="image/jpeg")

@@ -41,6 +41,7 @@ from hematovision.web.case_photos import arrivals_of
 from hematovision.web.crops import album
 from hematovision.web.errors import problem_of
 from hematovision.web.looks import look
+from hematovision.web.rates import often
 from hematovision.web.uploads import get_uploads
 from hematovision.web.wiring import get_wiring
 
@@ -203,6 +204,7 @@ def show(case_id: int, number: int) -> Shown:
 
 @resource.get("/cases/<int:case_id>/photos/<int:number>/image")
 @needs(Right.SEE_CASES)
+@often
 @tagged
 @resource.arguments(WantedSize, location="query")
 @resource.response(200, JPEG, content_type="image/jpeg")

@@ -85,6 +85,9 @@ class Problem(Document):
     )
     detail = fields.String(required=True, metadata=said("What is wrong, in a sentence."))
     advice = fields.String(required=True, metadata=said("What to do about it."))
+    request_id = fields.String(
+        metadata=said("The number of the request, as in the log and in `X-Request-ID`.")
+    )
     errors = fields.List(
         fields.Nested(FieldProblem),
         metadata=said("Which fields are wrong, where single fields are."),
