@@ -27,8 +27,10 @@ from rich.table import Table
 from hematovision.config import Settings
 from hematovision.learning.network import backbone_of
 from hematovision.people import Role
-from hematovision.services.accounts import Hand, add_token, add_user
+from hematovision.services.accounts import add_user
+from hematovision.services.hands import Hand
 from hematovision.services.readings import read_image
+from hematovision.services.tokens import add_token
 from hematovision.storage.database import open_database
 from hematovision.vision.bundle import CLASSIFIER_FILE, KERAS_FILE
 from hematovision.vision.decoders import open_decoders

@@ -38,9 +38,10 @@ from rich.table import Table
 from hematovision.config import Settings
 from hematovision.drawing.smears import draw_film
 from hematovision.people import Role
-from hematovision.services.accounts import add_token, add_user
+from hematovision.services.accounts import add_user
 from hematovision.services.cases import open_case
 from hematovision.services.hands import Hand
+from hematovision.services.tokens import add_token
 from hematovision.storage.database import Database, open_database
 from hematovision.storage.photos import PhotoState
 

@@ -184,8 +184,8 @@ class Settings:
 
         Raises:
             ValueError: If a number is not a whole number within its range, a switch neither yes nor
-                no, a network none, or a folder is of a user whom nobody knows.
-                no, a word none of those that are known, or a folder is of a user whom nobody knows.
+                no, a rate or a network none, a word none of those that are known, or a folder is of
+                a user whom nobody knows.
         """
         given = {
             name: environment[PREFIX + name.upper()]

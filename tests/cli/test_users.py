@@ -37,6 +37,9 @@ def test_somebody_is_added_with_a_link_and_listed(run: Run, kept: Database) -> N
     assert (user.name, user.role) == ("ines.marin", Role.PATHOLOGIST)
     assert "once, within 24 hours" in result.stderr
     assert run("users", "list").stdout == "ines.marin\tpathologist\tlink\n"
+    with kept.transaction() as records:
+        records.identities.add("https://id.lab.example", "1", user.id, now=datetime.now(UTC))
+    assert run("users", "list").stdout == "ines.marin\tpathologist\tsingle sign-on\n"
 
 
 def test_somebody_is_added_with_a_password(run: Run, kept: Database, tmp_path: Path) -> None:

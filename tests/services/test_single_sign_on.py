@@ -29,6 +29,7 @@ from hematovision.services.single_sign_on import (
     confirm,
     is_confirmed,
     is_of_provider,
+    list_of_provider,
     sign_in_by_provider,
 )
 from hematovision.services.trust import Trust
@@ -126,6 +127,7 @@ def test_refusal_is_on_record_and_changes_nothing(database: Database) -> None:
 def test_account_is_of_the_provider_until_it_gets_a_password(database: Database) -> None:
     rosa, ines = enter(database), add_user(database, "ines", Role.VIEWER, by=BY)
     assert is_of_provider(database, rosa)
+    assert list_of_provider(database) == {rosa.id}
     assert not is_of_provider(database, ines)
     set_password(database, rosa, "plum orbit walnut canyon", by=BY)
     assert not is_of_provider(database, rosa)

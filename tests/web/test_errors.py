@@ -85,10 +85,11 @@ def test_redirect_stays_a_redirect(app: Flask) -> None:
     assert app.test_client().get("/moved").status_code == HTTPStatus.FOUND
 
 
-def test_every_failure_is_documented_with_its_status() -> None:
+def test_every_failure_is_documented_once_with_its_status() -> None:
     page = (Path(__file__).resolve().parents[2] / "docs/predict.md").read_text()
     for failure, status in STATUS_OF.items():
         assert f"| `{failure.code()}` | {status.value} |" in page
+        assert page.count(f"\n| `{failure.code()}` |") == 1
 
 
 def test_upload_that_finds_no_room_is_told_and_other_troubles_of_the_system_are_bugs(

@@ -34,6 +34,21 @@ def ines(database: Database) -> User:
     return add_user(database, "ines", Role.TECHNOLOGIST, by=BY)
 
 
+def from_provider(database: Database, user: User) -> None:
+    with database.transaction() as records:
+        records.identities.add("https://id.lab.example", "1", user.id, now=BY.now)
+
+
+def test_who_has_no_password_is_told_from_who_needs_none(
+    database: Database, chief: FlaskClient, ines: User
+) -> None:
+    assert "no password yet" in chief.get("/users").text
+    from_provider(database, ines)
+    page = chief.get("/users").text
+    assert "single sign-on" in page
+    assert "no password yet" not in page
+
+
 def test_somebody_is_added_with_a_link(app: Flask, database: Database, chief: FlaskClient) -> None:
     page = post(chief, "/users", name=" new.one ", role="pathologist").text
     link = re.search(r"http://localhost(/link/[\w-]{43})", page)

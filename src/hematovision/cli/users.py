@@ -30,11 +30,13 @@ def users() -> None:
 def list_users(context: click.Context) -> None:
     """List everybody: name, role, and how they sign in."""
     from hematovision.services import accounts
+    from hematovision.services.single_sign_on import list_of_provider
 
     with _accounts(context) as (_, database):
-        everybody = accounts.list_users(database)
+        everybody, of_provider = accounts.list_users(database), list_of_provider(database)
     for user in everybody:
-        state = "shut out" if user.is_disabled else "password" if user.has_password else "link"
+        without = "single sign-on" if user.id in of_provider else "link"
+        state = "shut out" if user.is_disabled else "password" if user.has_password else without
         code = " and code" if user.has_second_factor and not user.is_disabled else ""
         click.echo(f"{user.name}\t{user.role}\t{state}{code}")
     if not everybody:

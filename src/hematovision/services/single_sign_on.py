@@ -123,11 +123,10 @@ def is_of_provider(database: Database, user: User) -> bool:
         return is_elsewhere(records, user)
 
 
-def list_elsewhere(database: Database) -> set[int]:
-    """List the numbers of all whom a provider signs in, and no password of ours."""
+def list_of_provider(database: Database) -> frozenset[int]:
+    """Give the numbers of all accounts that a provider may sign in, also of those shut out here."""
     with database.reading() as records:
-        of_provider = records.identities.list_users()
-        return {user.id for user in records.users.list() if not user.has_password} & of_provider
+        return records.identities.list_users()
 
 
 def confirm(

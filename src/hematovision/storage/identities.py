@@ -39,9 +39,9 @@ class IdentityStore:
         asked = select(IdentityRow.id).where(IdentityRow.user_id == user_id).limit(1)
         return self._session.scalar(asked) is not None
 
-    def list_users(self) -> set[int]:
-        """List the numbers of all who come from a provider."""
-        return set(self._session.scalars(select(IdentityRow.user_id)))
+    def list_users(self) -> frozenset[int]:
+        """Give the numbers of all who come from a provider."""
+        return frozenset(self._session.scalars(select(IdentityRow.user_id)))
 
     def confirm(
         self, token: str, user_id: int, what: str, *, now: datetime, until: datetime

@@ -401,11 +401,17 @@ def _answer_http(error: HTTPException) -> Response:
     return answer
 
 
+def document_of(problem: Problem) -> dict[str, object]:
+    """Give what a whole request is answered that failed.
+
+    Whoever asks for help names the line of the log by the id of the request.
+    """
+    return problem.as_document() | {"request_id": request_id.get()}
+
+
 def _answer(problem: Problem) -> Response:
-    # Whoever asks for help names the line of the log by the id of the request.
     if asks_for_json():
-        document = problem.as_document() | {"request_id": request_id.get()}
-        answer = make_response(json.dumps(document, sort_keys=False))
+        answer = make_response(json.dumps(document_of(problem), sort_keys=False))
         answer.mimetype = "application/problem+json"
     else:
         answer = make_response(

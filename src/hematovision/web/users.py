@@ -16,7 +16,7 @@ from hematovision.services.accounts import (
     reset_password,
     set_role,
 )
-from hematovision.services.single_sign_on import list_elsewhere
+from hematovision.services.single_sign_on import list_of_provider
 from hematovision.services.tokens import list_tokens, remove_token_of_anybody
 from hematovision.web.access import hand, needs
 from hematovision.web.errors import STATUS_OF
@@ -113,7 +113,7 @@ def _page(
     return render_template(
         "users.html",
         everybody=list_users(database),
-        elsewhere=list_elsewhere(database),
+        of_provider=list_of_provider(database),
         tokens=list_tokens(database, now=hand().now),
         roles=list(Role),
         failure=failure,

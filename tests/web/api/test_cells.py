@@ -125,6 +125,7 @@ def test_later_of_two_reviews_is_told_and_the_others_are_stored(
     problem = answer.get_json()
     assert (answer.status_code, answer.mimetype) == (409, "application/problem+json")
     assert (problem["code"], problem["status"]) == ("changed_meanwhile", 409)
+    assert problem["request_id"] == answer.headers["X-Request-ID"]
     assert [one["stored"] for one in problem["reviews"]] == [False, True]
     assert problem["reviews"][0]["cell"]["label"] == "band"
     assert [cell.label for cell in cells_of(database, case)] == ["band", "blast"]

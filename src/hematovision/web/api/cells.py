@@ -46,7 +46,7 @@ from hematovision.web.api.paging import Paging, cursor_of, page_of, page_schema
 from hematovision.web.api.photos import JPEG, UNDECODABLE, jpeg_answer
 from hematovision.web.api.resources import PROBLEM, Resource, fails
 from hematovision.web.crops import album
-from hematovision.web.errors import problem_of
+from hematovision.web.errors import document_of, problem_of
 from hematovision.web.looks import look
 from hematovision.web.rates import often
 from hematovision.web.wiring import get_wiring
@@ -197,7 +197,7 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
 
 def _conflict(document: dict[str, Any]) -> Response:
     error = ChangedMeanwhileError("Somebody else spoke of some of these cells meanwhile.")
-    given = {**problem_of(error).as_document(), **OutcomesDocument().dump(document)}
+    given = {**document_of(problem_of(error)), **OutcomesDocument().dump(document)}
     answer = jsonify(given)
     answer.status_code, answer.mimetype = int(given["status"]), PROBLEM
     return answer

@@ -75,7 +75,7 @@ class FieldProblem(Document):
 
 
 class Problem(Document):
-    """A failure, as RFC 9457 lays it out, with three members of ours."""
+    """A failure, as RFC 9457 lays it out, with four members of ours."""
 
     type = fields.String(required=True, metadata=said("`about:blank`: the status says what it is."))
     title = fields.String(required=True, metadata=said("The status in words."))
@@ -86,7 +86,7 @@ class Problem(Document):
     detail = fields.String(required=True, metadata=said("What is wrong, in a sentence."))
     advice = fields.String(required=True, metadata=said("What to do about it."))
     request_id = fields.String(
-        metadata=said("The number of the request, as in the log and in `X-Request-ID`.")
+        metadata=said("What the log calls the request, where a whole request failed.")
     )
     errors = fields.List(
         fields.Nested(FieldProblem),
