@@ -99,7 +99,8 @@ class Settings:
             empty.
         idle_minutes: Who asks for nothing so long must sign in again.
         session_hours: After so long everybody must sign in again.
-        rate_limit: So often somebody who is signed in, or a program, may ask; `off` for no limit.
+        rate_limit: So often somebody who is signed in, or all their programs, may ask; `off` for no
+            limit.
         rate_limit_visitors: So often an address may try to sign in, a link or a token.
         keep_days: Pictures are deleted so many days after they were sent; 0 keeps them.
         keep_case_days: Cases are erased so many days after something was last done in them, and

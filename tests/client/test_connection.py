@@ -264,7 +264,16 @@ def test_server_that_cannot_prove_who_it_is_is_not_spoken_to() -> None:
     assert server.asked == []
 
 
-@pytest.mark.parametrize("header", [None, "", "soon", "Thu, 26 Nov 2026 10:00:00 -0000"])
+@pytest.mark.parametrize(
+    "header",
+    [
+        None,
+        "",
+        "soon",
+        "Thu, 26 Nov 2026 10:00:00 -0000",
+        pytest.param(f"Thu, 26 Nov 2026 10:00:00 +{'9' * 20}", id="a zone beyond all"),
+    ],
+)
 def test_wait_that_cannot_be_read_is_none(header: str | None) -> None:
     assert retry_after(header) is None
 

@@ -100,6 +100,14 @@ def test_readings_of_a_folder_go_into_a_file(folder: Path) -> None:
     assert lines(folder)[0]["cells"] == READING["cells"]
 
 
+def test_server_does_not_say_which_photo_was_read(folder: Path) -> None:
+    def send(batch: Sequence[bytes]) -> Sequence[Reading]:
+        return [Reading.of({**reading_of(one).document, "path": "../other.jpg"}) for one in batch]
+
+    run(folder, send)
+    assert {line["path"] for line in lines(folder)} == {"a.tiff", "b.JPG"}
+
+
 def test_what_the_file_has_is_not_sent_again(folder: Path) -> None:
     run(folder, Server())
     (folder / "b.JPG").write_bytes(b"another")

@@ -1,5 +1,6 @@
 import os
 import shutil
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path, PurePath
@@ -120,6 +121,51 @@ def test_photos_of_folders_are_found_in_order(inbox: Inbox, clock: Clock) -> Non
     for name in names:
         drop(inbox, name)
     assert look(inbox, clock) == names
+
+
+def test_folders_may_lie_deeper_in_each_other_than_python_calls_itself(
+    inbox: Inbox, clock: Clock
+) -> None:
+    here = os.open(inbox.root, os.O_RDONLY)
+    for _ in range(sys.getrecursionlimit() + 100):
+        os.mkdir("d", dir_fd=here)
+        here, above = os.open("d", os.O_RDONLY, dir_fd=here), here
+        os.close(above)
+    os.close(here)
+    drop(inbox, "a.jpg")
+    assert look(inbox, clock) == ["a.jpg"]
+    # Nor does what clears up after the tests.
+    top, rest = inbox.root / "d", inbox.root / "rest"
+    while (top / "d").exists():
+        (top / "d").rename(rest)
+        top.rmdir()
+        rest.rename(top)
+
+
+def test_folder_in_hand_that_became_a_link_gives_nothing_away(inbox: Inbox, tmp_path: Path) -> None:
+    """Whoever may write to the folder may put another in the place of one of ours."""
+    private = tmp_path / "private"
+    private.mkdir()
+    (private / "a.jpg").write_bytes(b"not for you")
+    taken = take(inbox, "sub/a.jpg")
+    place = inbox.root / READING / taken.claim / "sub"
+    shutil.rmtree(place)
+    place.symlink_to(private)
+    with pytest.raises(UnsettledError):
+        inbox.read(taken, max_bytes=99)
+    with pytest.raises(UnsettledError):
+        inbox.settle(taken, DONE)
+    assert (private / "a.jpg").read_bytes() == b"not for you"
+
+
+def test_nothing_is_taken_through_a_link(inbox: Inbox, tmp_path: Path) -> None:
+    (inbox.root / READING).rmdir()
+    (tmp_path / "elsewhere").mkdir()
+    (inbox.root / READING).symlink_to(tmp_path / "elsewhere")
+    drop(inbox, "a.jpg")
+    with pytest.raises(UnsettledError):
+        inbox.take(PurePath("a.jpg"))
+    assert [*(tmp_path / "elsewhere").iterdir()] == []
 
 
 def test_links_are_not_followed(inbox: Inbox, clock: Clock, tmp_path: Path) -> None:

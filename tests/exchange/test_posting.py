@@ -191,6 +191,25 @@ def test_long_body_is_not_read_to_its_end() -> None:
         assert tell(Poster(LOOPBACK), url).status == 200
 
 
+@pytest.mark.parametrize("size", [b"-1", b"-5"])
+def test_chunk_of_less_than_nothing_is_neither_read_to_its_end_nor_a_fault(size: bytes) -> None:
+    sent = 0
+
+    def flood(line: socket.socket, stop: threading.Event) -> None:
+        nonlocal sent
+        line.recv(2**16)
+        try:
+            line.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + size + b"\r\n")
+            while not stop.is_set() and sent < 2**26:
+                sent += line.send(bytes(2**16))
+        except OSError:
+            return
+
+    with speaker(flood) as url:
+        assert tell(Poster(LOOPBACK), url).status == 200
+    assert sent < 2**26
+
+
 @pytest.mark.parametrize(
     "said",
     [

@@ -195,6 +195,8 @@ def test_success_after_failure_leaves_no_failure(database: Database, webhook: We
         pytest.param("-5", PAUSES[0], id="negative"),
         pytest.param("²", PAUSES[0], id="no digit"),
         pytest.param("Wed, 99 Nov 2026 22:00:00 GMT", PAUSES[0], id="no day"),
+        pytest.param(f"Wed, 25 Nov 2026 22:00:00 +{'9' * 20}", PAUSES[0], id="no zone that is"),
+        pytest.param(f"{'9' * 20} Nov 2026 22:00:00 GMT", PAUSES[0], id="day beyond all"),
     ],
 )
 def test_receiver_may_ask_for_a_longer_pause(

@@ -1,4 +1,5 @@
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -34,7 +35,7 @@ if sys.platform != "linux":
     pytest.skip("decodes in the process itself", allow_module_level=True)
 
 from hematovision.vision.decoder_pool import DecoderPool
-from hematovision.vision.decoder_process import DecoderBrokenError, scrubbed
+from hematovision.vision.decoder_process import DecoderBrokenError, DecoderProcess, scrubbed
 
 JPEG, PNG, WEBP = as_mode("RGB", "JPEG"), as_mode("RGB", "PNG"), as_mode("RGBA", "WEBP")
 MORE = {
@@ -432,3 +433,18 @@ def test_decoder_here_needs_no_process() -> None:
     HERE.check(PNG)
     photo: RgbImage = HERE.decode(PNG)
     np.testing.assert_array_equal(photo, PHOTO)
+
+
+@pytest.mark.parametrize("left", range(6))
+def test_process_that_cannot_be_started_leaves_no_file_open(left: int) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    before = psutil.Process().num_fds()
+    free = os.dup(0)
+    os.close(free)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free + left, hard))
+        with pytest.raises(OSError, match="Too many open files"):
+            DecoderProcess(max_pixels=100, memory=2**30, seconds=5)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert psutil.Process().num_fds() == before

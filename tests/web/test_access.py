@@ -451,3 +451,23 @@ def test_number_that_no_database_knows_is_no_page(
             HTTPStatus.NOT_FOUND,
             HTTPStatus.GONE,
         }, url
+
+
+@pytest.mark.parametrize(
+    ("method", "url"),
+    [
+        ("GET", "/nowhere"),
+        ("GET", "/sign-in"),
+        ("POST", "/api/v1/nowhere"),
+        ("POST", "/api/v1/model"),
+    ],
+)
+def test_what_is_not_counted_does_not_tell_which_tokens_there_are(
+    app: Flask, database: Database, method: str, url: str
+) -> None:
+    def ask(authorization: str) -> tuple[int, str | None, bool]:
+        headers = {"Authorization": authorization, "Idempotency-Key": ""}
+        answer = app.test_client().open(url, method=method, headers=headers)
+        return answer.status_code, answer.location, "Sign in" in answer.text
+
+    assert ask(bearer(database, TECHNOLOGIST)["Authorization"]) == ask("Bearer hv_made_up")

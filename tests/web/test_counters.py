@@ -44,6 +44,19 @@ def test_what_is_over_does_not_pile_up(clock: list[float]) -> None:
     assert store.reset() == 1
 
 
+def test_what_is_over_is_not_looked_for_at_each_request(clock: list[float]) -> None:
+    store = Counters()
+    for key in range(counters.MOST + 1):
+        store.incr(str(key), 60)
+    looked_through = store._counted
+    store.incr("one more", 60)
+    assert store._counted is looked_through
+    clock[0] = 1060.0
+    for key in range(counters.MOST):
+        store.incr(f"later {key}", 60)
+    assert store.reset() <= counters.MOST + 1
+
+
 def test_many_at_once_are_counted_each() -> None:
     store = Counters()
     with ThreadPoolExecutor(8) as pool:

@@ -3,6 +3,7 @@ import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from threading import Event
 
@@ -79,6 +80,14 @@ def test_work_is_done_once_and_answered_alike(program: FlaskClient, works: Works
     assert {name: second.headers[name] for name in kept} == kept
     assert "X-Other" not in second.headers
     assert "Content-Security-Policy" in second.headers
+
+
+def test_keys_fill_no_database_where_nothing_is(program: FlaskClient, database: Database) -> None:
+    for url in ("/api/v1/nowhere", "/api/v1/model"):
+        answer = program.post(url, headers={"Idempotency-Key": "a-key"})
+        assert answer.status_code in {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}
+    with database.reading() as records:
+        assert not records.answers.are_there(before=datetime.now(UTC) + timedelta(days=1))
 
 
 def test_without_a_key_work_is_done_each_time(program: FlaskClient, works: Works) -> None:

@@ -1,9 +1,11 @@
+import io
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -16,7 +18,7 @@ from hematovision.storage.database import Database
 from hematovision.web import create_app
 from hematovision.web.pressure import KEY, Gate
 
-from .conftest import sender_of, signed_in
+from .conftest import bearer, sender_of, signed_in
 
 LONG = 60.0
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -123,3 +125,29 @@ def test_light_pages_answer_while_all_places_are_taken(small: Flask, database: D
     client = signed_in(small, database, Role.TECHNOLOGIST)
     for address in ("/", "/cases", "/healthz", "/readyz", "/history"):
         assert client.get(address).status_code == HTTPStatus.OK, address
+
+
+@pytest.mark.parametrize("address", ["/predict", "/api/v1/readings"])
+def test_place_is_not_taken_while_photos_still_come(
+    settings: Settings, reader: CellReader, database: Database, address: str
+) -> None:
+    """Whoever sends slowly keeps nobody else from reading, where no proxy takes in the whole."""
+    app = create_app(replace(settings, reading_slots=1, reading_queue=0), reader, database)
+    free: list[int] = []
+
+    class Slow(io.BytesIO):
+        def readinto(self, buffer: Any) -> int:
+            free.append(app.extensions[KEY]._free)
+            return super().readinto(buffer)
+
+    part = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a.jpg"\r\n\r\n'
+    body = part + b"no picture\r\n--x--\r\n"
+    app.test_client().post(
+        address,
+        input_stream=Slow(body),
+        content_type="multipart/form-data; boundary=x",
+        content_length=len(body),
+        headers=bearer(database, Role.TECHNOLOGIST) | {"Accept": "application/json"},
+    )
+    assert free
+    assert set(free) == {1}

@@ -115,7 +115,9 @@ def read_folder(
             advance()
             if isinstance(read, Reading):
                 name = path.relative_to(folder).as_posix()
-                file.write(json.dumps({"path": name, **read.document}) + "\n")
+                # The server has no say in which photo was read.
+                said = {key: value for key, value in read.document.items() if key != "path"}
+                file.write(json.dumps({"path": name, **said}) + "\n")
                 file.flush()
                 summary.read += 1
             else:

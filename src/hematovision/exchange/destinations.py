@@ -30,6 +30,7 @@ SPECIAL = tuple(
             "0.0.0.0/8",
             "127.0.0.0/8",
             "169.254.0.0/16",
+            "192.0.0.0/24",
             "192.88.99.0/24",
             "224.0.0.0/4",
             "240.0.0.0/4",
@@ -40,6 +41,7 @@ SPECIAL = tuple(
             "64:ff9b:1::/48",
             "2001::/23",
             "2002::/16",
+            "3fff::/20",
             "fe80::/10",
             "fec0::/10",
             "ff00::/8",
@@ -47,7 +49,10 @@ SPECIAL = tuple(
     )
 )
 """Only a network that lies wholly in one of these opens it: this machine, its neighbours on the
-wire (where clouds keep their credentials), groups, and IPv6 that carries another address inside."""
+wire (where clouds keep their credentials), groups, what is for protocols and books, and IPv6 that
+carries another address inside. Python's own table differs from version to version."""
+PUBLIC_IPV6 = ipaddress.ip_network("2000::/3")
+"""All that is given out to anybody; the rest is of one network, or nobody knows yet of whom."""
 
 
 class DestinationRefusedError(Exception):
@@ -123,7 +128,7 @@ def insist_on_address(scheme: str, text: str, networks: Sequence[Network]) -> Ad
         listed = [network for network in listed if any(map(_within(network), SPECIAL))]
         allowed = bool(listed)
     else:
-        allowed = bool(listed) or (scheme == "https" and address.is_global)
+        allowed = bool(listed) or (scheme == "https" and _is_public(address))
     if not allowed:
         raise DestinationRefusedError("Its address may not be spoken to.")
     return address
@@ -168,6 +173,10 @@ def _read_host(host: str) -> str:
     if not is_name or labels[-1][:1].isdigit():
         raise DestinationRefusedError("Its host is neither a name nor an address.")
     return host
+
+
+def _is_public(address: Address) -> bool:
+    return address.is_global and (address.version == 4 or address in PUBLIC_IPV6)
 
 
 def _is_special(address: Address) -> bool:

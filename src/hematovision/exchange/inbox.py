@@ -106,7 +106,7 @@ class Inbox:
             OSError: If the folder cannot be read.
         """
         self._looked = now = self.clock()
-        found = dict(_photos_in(self.root, PurePath()))
+        found = dict(_photos_in(self.root))
         self._seen = {
             path: seen if (seen := self._seen.get(path)) and seen[0] == stamp else (stamp, now)
             for path, stamp in found.items()
@@ -132,7 +132,8 @@ class Inbox:
         taken = Taken(secrets.token_hex(16), path)
         place = self._place(taken)
         try:
-            self._check_way(path.parent)
+            for way in (path.parent, PurePath(READING)):
+                self._check_way(way)
             source = self.root / path
             if self._has_changed(path, _probe(source)):
                 return None
@@ -188,11 +189,11 @@ class Inbox:
 
         Raises:
             FileTooLargeError: If it has more; it is not read then.
-            UnsettledError: If it changes while it is read.
+            UnsettledError: If it changes while it is read, or a link leads elsewhere.
             NoFileError: If it is a link, or something else.
             OSError: If it cannot be read, or another has settled it.
         """
-        place = self._place(taken)
+        place = self._safe_place(taken)
         if not stat.S_ISREG(place.lstat().st_mode):
             raise NoFileError("It is a link, or no file.")
         with os.fdopen(os.open(place, OPENING), "rb") as file:
@@ -218,10 +219,10 @@ class Inbox:
         Raises:
             OSError: If it cannot be moved.
         """
-        place = self._place(taken)
         if not self.has(taken):
             self._let_go(taken)
             return None
+        place = self._safe_place(taken)
         target = self._folder(into, *taken.path.parent.parts) / taken.path.name
         if not link(place, target):
             target = target.with_name(own_name(taken.path, taken.claim))
@@ -251,6 +252,16 @@ class Inbox:
 
     def _place(self, taken: Taken) -> Path:
         return self.root / READING / taken.claim / taken.path
+
+    def _safe_place(self, taken: Taken) -> Path:
+        """Say where a file in hand is: others may write here, and put links where folders were.
+
+        Raises:
+            UnsettledError: If a link leads elsewhere.
+        """
+        place = self._place(taken)
+        self._check_way(place.parent.relative_to(self.root))
+        return place
 
     def _check_way(self, folder: PurePath) -> None:
         """Insist that no link on the way to a folder leads elsewhere.
@@ -293,24 +304,36 @@ class Inbox:
                 Path(place).rmdir()
 
 
-def _photos_in(root: Path, path: PurePath) -> Iterator[tuple[PurePath, Stamp]]:
+def _photos_in(root: Path) -> Iterator[tuple[PurePath, Stamp]]:
     """Walk the photos of a folder and the folders in it; links are not followed."""
+    # Not by recursion: folders may lie in each other deeper than Python calls itself.
+    folders = [PurePath()]
+    while folders:
+        path = folders.pop()
+        for entry in _entries(root, path):
+            below = path / entry.name
+            with suppress(OSError):
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(below)
+                elif _is_photo(below) and entry.is_file(follow_symlinks=False):
+                    yield below, _stamp(entry.stat(follow_symlinks=False))
+
+
+def _entries(root: Path, path: PurePath) -> Sequence[os.DirEntry[str]]:
+    """List what is in a folder, but for what is hidden or ours; nothing where it cannot be read."""
+    is_top = path == PurePath()
     try:
         entries = list(os.scandir(root / path))
     except OSError:
-        if path == PurePath():
+        if is_top:
             raise
-        return
-    for entry in entries:
-        below = path / entry.name
-        # What a name tells costs nothing; a question to a server on the network does.
-        if entry.name.startswith((".", "~")) or (path == PurePath() and entry.name.lower() in OWN):
-            continue
-        with suppress(OSError):
-            if entry.is_dir(follow_symlinks=False):
-                yield from _photos_in(root, below)
-            elif _is_photo(below) and entry.is_file(follow_symlinks=False):
-                yield below, _stamp(entry.stat(follow_symlinks=False))
+        return []
+    # What a name tells costs nothing; a question to a server on the network does.
+    return [
+        entry
+        for entry in entries
+        if not entry.name.startswith((".", "~")) and not (is_top and entry.name.lower() in OWN)
+    ]
 
 
 def _is_photo(path: PurePath) -> bool:

@@ -105,8 +105,9 @@ class Poster:
             if time.monotonic() >= end:
                 # Headers that were cut off read like headers that ended.
                 raise TimeoutError
-            with suppress(OSError, http.client.HTTPException):
-                answer.read(MOST_READ)
+            with suppress(OSError, http.client.HTTPException, ValueError):
+                # Not `read`: a chunk of “-1” bytes would be read to its end, however far that is.
+                answer.read1(MOST_READ)
             return Answer(answer.status, answer.headers.get("Retry-After", ""))
 
 

@@ -171,7 +171,7 @@ def _asked(retry_after: str, *, now: datetime) -> timedelta:
         return timedelta(seconds=min(int(text[:9]), int(LONGEST_ASKED.total_seconds())))
     try:
         until = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return timedelta()
     return (until if until.tzinfo else until.replace(tzinfo=UTC)) - now
 

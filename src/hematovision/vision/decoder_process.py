@@ -13,6 +13,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from typing import TypeAlias
 
 import numpy as np
 
@@ -45,6 +47,8 @@ _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 """Each thread of a library would take memory and multiply nothing."""
 _NONSENSE = "A decoder answers what none would."
 
+Process: TypeAlias = "subprocess.Popen[bytes]"
+
 
 class DecoderDiedError(Exception):
     """The process ended, or answered what no decoder would."""
@@ -74,30 +78,31 @@ class DecoderProcess:
         """
         self._max_pixels, self._seconds = max_pixels, seconds
         self._ready = False
-        self._file = os.memfd_create("picture")
-        pixels = os.memfd_create("pixels", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        os.ftruncate(pixels, 3 * max_pixels)
-        seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
-        fcntl.fcntl(pixels, fcntl.F_ADD_SEALS, seals)
-        self._shown = mmap.mmap(pixels, 0)
-        self._channel, theirs = socket.socketpair()
-        limits = (str(memory), str(int(seconds) + GRACE_SECONDS))
-        try:
+        # Where files run short, what was opened until then must not stay open.
+        with ExitStack() as opened:
+            self._file = os.memfd_create("picture")
+            opened.callback(os.close, self._file)
+            self._process = self._start(opened, memory, command)
+            self._opened = opened.pop_all()
+
+    def _start(self, opened: ExitStack, memory: int, command: Sequence[str]) -> Process:
+        with ExitStack() as theirs:
+            pixels = _share_pixels(3 * self._max_pixels)
+            theirs.callback(os.close, pixels)
+            self._shown = opened.enter_context(mmap.mmap(pixels, 0))
+            self._channel, end = socket.socketpair()
+            opened.enter_context(self._channel)
+            theirs.enter_context(end)
+            limits = (str(memory), str(int(self._seconds) + GRACE_SECONDS))
             # In a session of its own: Ctrl+C reaches the one that asks.
-            self._process = subprocess.Popen(  # noqa: S603 - our own program
+            return subprocess.Popen(  # noqa: S603 - our own program
                 [*command, str(self._file), str(pixels), *limits],
-                stdin=theirs.fileno(),
+                stdin=end.fileno(),
                 stdout=subprocess.DEVNULL,
                 pass_fds=(self._file, pixels),
                 env=scrubbed(os.environ),
                 start_new_session=True,
             )
-        except BaseException:
-            self._let_go()
-            raise
-        finally:
-            theirs.close()
-            os.close(pixels)
 
     @property
     def pid(self) -> int:
@@ -142,19 +147,12 @@ class DecoderProcess:
         """End it: it has nothing to lose."""
         self._process.kill()
         self._process.wait()
-        self._let_go()
+        self._opened.close()
 
     def forget(self) -> None:
         """Let go of what belongs to the process that this one was forked from."""
         self._process.returncode = 0
-        self._let_go()
-
-    def _let_go(self) -> None:
-        self._channel.close()
-        self._shown.close()
-        file, self._file = self._file, -1
-        if file >= 0:
-            os.close(file)
+        self._opened.close()
 
     def _await(self) -> None:
         """Wait until it is ready for the first picture."""
@@ -209,6 +207,19 @@ class DecoderProcess:
         if size > KEPT_BYTES:
             self._shown.madvise(mmap.MADV_REMOVE, KEPT_BYTES, len(self._shown) - KEPT_BYTES)
         return photo
+
+
+def _share_pixels(size: int) -> int:
+    """Make memory that whoever shares it can make neither shorter nor longer."""
+    pixels = os.memfd_create("pixels", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        os.ftruncate(pixels, size)
+        seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+        fcntl.fcntl(pixels, fcntl.F_ADD_SEALS, seals)
+    except OSError:
+        os.close(pixels)
+        raise
+    return pixels
 
 
 def _refusal(words: bytes) -> HematoVisionError:

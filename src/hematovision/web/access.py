@@ -49,11 +49,18 @@ def public(view: View) -> View:
     return view
 
 
-def needs(right: Right) -> Callable[[View], View]:
-    """Open a view to everybody with a right; a view without any mark is closed to all."""
+def needs(right: Right, *, sight: bool = False) -> Callable[[View], View]:
+    """Open a view to everybody with a right; a view without any mark is closed to all.
+
+    Args:
+        right: Every role that has it may see cases where it is about cases; a token may not.
+        sight: Whether the view shows of a case what was not sent along, so that a token must carry
+            `SEE_CASES` as well.
+    """
 
     def mark(view: View) -> View:
         view.right = right  # type: ignore[attr-defined]
+        view.sight = sight  # type: ignore[attr-defined]
         return view
 
     return mark
@@ -132,7 +139,10 @@ def way_back(wanted: str | None = None) -> str:
 
 def _find_by_header() -> User | None:
     token = shown_token()
-    if token is None:
+    view = current_app.view_functions.get(request.endpoint or "")
+    if token is None or view is None or getattr(view, "is_public", False):
+        # Where none is asked for, none is looked up: such requests are not counted, and who guesses
+        # tokens would see by the answer, or by how long it takes, which there are.
         return None
     address = request.remote_addr or ""
     return find_by_token(get_wiring().database, token, now=datetime.now(UTC), address=address)
@@ -160,6 +170,10 @@ def _check() -> Response | None:
     if right is None:
         abort(403)
     _insist(user, right)
+    # Our pages show the case again of which something was said, the more so where it was refused.
+    shows = getattr(view, "sight", False) or (right is Right.REVIEW and not is_for_programs())
+    if shows and not user.may(Right.SEE_CASES):
+        raise ScopeMissingError.of(Right.SEE_CASES)
     return None
 
 

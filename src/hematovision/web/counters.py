@@ -19,6 +19,7 @@ class Counters(Storage):
         """Begin with none."""
         super().__init__(uri, wrap_exceptions=False)
         self._lock = Lock()
+        self._room = MOST
         self._counted: dict[str, tuple[int, float]] = {}
 
     @property
@@ -30,8 +31,10 @@ class Counters(Storage):
         """Count on; what is over begins anew, for `expiry` seconds."""
         now = time.time()
         with self._lock:
-            if len(self._counted) >= MOST:
+            if len(self._counted) >= self._room:
                 self._counted = {one: has for one, has in self._counted.items() if has[1] > now}
+                # Or whoever has many addresses would have each request look through all of them.
+                self._room = max(MOST, 2 * len(self._counted))
             number, ends = self._counted.get(key, (0, 0.0))
             if ends <= now:
                 number, ends = 0, now + expiry

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
@@ -64,14 +65,13 @@ def show() -> str:
     offered = _offered(choices)
     asked = _asked(offered)
     before = _mark(asked["before"])
-    page = search(database, _wanted(asked), before=before)
     blind = blind_cases(database, get_user().id)
+    page = search(database, replace(_wanted(asked), blind=blind), before=before)
     filters = {name: asked[name] for name in FILTERS if asked[name]}
     look("history.searched", "history", {"by": [*filters]})
     return render_template(
         "history.html",
-        # That one is found by a class would tell that somebody called a cell so.
-        lines=[one for one in page.lines if not (asked["class"] and one.case_id in blind)],
+        lines=page.lines,
         blind=blind,
         asked=asked,
         filtered=bool(filters),

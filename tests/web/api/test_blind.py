@@ -114,6 +114,21 @@ def test_what_stays_open_is_the_same_whatever_others_say(
         assert known() == before, label
 
 
+def test_where_a_page_ends_tells_nothing(
+    omar: System, database: Database, case: Case, jpeg: bytes
+) -> None:
+    """A page after which there is one more tells that a label was found, though it is left out."""
+    assert omar.send("/readings", (jpeg, "1.jpg")).status_code == HTTPStatus.OK
+
+    def known() -> object:
+        return omar.get("/readings?label=neutrophil&limit=1").get_json()
+
+    say(database, case, "neutrophil", 1, 2)
+    before = known()
+    say(database, case, "blast", 1, 2)
+    assert known() == before
+
+
 def test_refusals_tell_nothing_either(omar: System, database: Database, case: Case) -> None:
     second = cells_of(database, case)[1]
     answers = {

@@ -1,3 +1,4 @@
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -8,7 +9,9 @@ from tests.services.cases import cells_of, make_case, say
 from tests.services.signatures import add_person, ready_case, sign
 
 from hematovision.cells import CellType
-from hematovision.people import Role
+from hematovision.people import Right, Role
+from hematovision.services.hands import Hand
+from hematovision.services.tokens import add_token
 from hematovision.storage.cases import Case
 from hematovision.storage.database import Database
 
@@ -273,3 +276,28 @@ def test_looks_at_cells_are_on_record(system: System, database: Database, case: 
             event = records.audit.find(action=action, subject=subject)
             assert event is not None, action
             assert event.door == "api"
+
+
+def test_scope_to_review_shows_no_case_without_the_one_to_see_it(
+    app: Flask, database: Database
+) -> None:
+    """What sends photos in needs `review` alone, and who finds its token reads nothing by it."""
+    by = Hand(None, "terminal", datetime.now(UTC))
+    with database.transaction() as records:
+        user = records.users.add("scanner", Role.TECHNOLOGIST, now=by.now)
+    token = add_token(database, user, "scanner", scopes={Right.REVIEW}, by=by)
+    scanner = System(app, {"Authorization": f"Bearer {token}", "Accept": "application/json"})
+    case = scanner.post("/cases", {"accession": "26-9"})
+    assert case.status_code == HTTPStatus.CREATED
+    asked = {"reviews": [{"cell": 1, "label": "band", "seen": 0}]}
+    boxed = {"photo": 1, "box": [0, 0, 20, 20]}
+    for address, sent in (
+        ("/api/v1/cases/1/reviews", asked),
+        ("/api/v1/cases/1/cells", boxed),
+        ("/cases/1/reviews", asked),
+        ("/cases/1/boxes", boxed),
+        ("/cases/1/differential", {}),
+    ):
+        answer = app.test_client().post(address, json=sent, headers=scanner.headers)
+        assert (answer.status_code, answer.get_json()["code"]) == (403, "scope_missing"), address
+        assert "see_cases" in answer.headers["WWW-Authenticate"]

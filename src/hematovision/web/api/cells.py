@@ -71,7 +71,7 @@ def index(wanted: dict[str, Any], case_id: int) -> Any:
 
 
 @resource.post("/cases/<int:case_id>/cells")
-@needs(Right.REVIEW)
+@needs(Right.REVIEW, sight=True)
 @resource.arguments(MissedCellDocument)
 @resource.response(201, CellDocument, headers=values.location("Where the cell is."))
 @fails(BoxInvalidError, CaseUnknownError, CaseClosedError, PhotoUnknownError, BlindError)
@@ -139,7 +139,7 @@ def history(wanted: dict[str, Any], case_id: int, cell_id: int) -> Any:
 
 
 @resource.post("/cases/<int:case_id>/reviews")
-@needs(Right.REVIEW)
+@needs(Right.REVIEW, sight=True)
 @resource.arguments(ReviewsDocument)
 @resource.response(200, OutcomesDocument)
 @resource.doc(responses={409: {"content": {PROBLEM: {"schema": OutcomesProblem}}}})

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -117,16 +118,15 @@ def index(asked: dict[str, Any]) -> Any:
     Readings of cases and of no case, found by what one remembers of them.
     """
     database = get_wiring().database
-    page = search(database, _wanted(asked), before=_mark(asked["cursor"]), limit=asked["limit"])
     blind = blind_cases(database, get_user().id)
+    wanted = replace(_wanted(asked), blind=blind)
+    page = search(database, wanted, before=_mark(asked["cursor"]), limit=asked["limit"])
     filters = sorted(set(request.args) - {"cursor", "limit"})
     look("history.searched", "history", {"by": filters})
-    # That one is found by a label would tell that somebody called a cell so.
-    lines = [one for one in page.lines if not (asked["label"] and one.case_id in blind)]
     cursor = None
     if page.end:
         cursor = cursor_of((page.end.at - EPOCH) // MILLISECOND, page.end.reading_id)
-    return page_of([_line(line, is_blind=line.case_id in blind) for line in lines], cursor)
+    return page_of([_line(line, is_blind=line.case_id in blind) for line in page.lines], cursor)
 
 
 @resource.get("/readings/<int:photo_id>")

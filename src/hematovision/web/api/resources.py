@@ -30,6 +30,7 @@ from hematovision.errors import (
     TokenUnknownError,
     TooManyRequestsError,
 )
+from hematovision.people import Right
 from hematovision.web.api.schemas import Problem
 from hematovision.web.errors import STATUS_OF
 from hematovision.web.security import KeyConverter
@@ -136,6 +137,7 @@ class Resource(flask_smorest.Blueprint):
         for method in set(self._docs[endpoint]) - {"parameters"}:
             self._docs[endpoint][method] |= {
                 "right": getattr(obj, "right", None),
+                "sight": getattr(obj, "sight", False),
                 "is_public": getattr(obj, "is_public", False),
                 "fails": getattr(obj, "fails", ()),
                 "asks": getattr(obj, "asks", ()),
@@ -226,9 +228,10 @@ def _document_access(
 ) -> dict[str, Any]:
     """Say in an operation which scope it needs, what it looks at and how it fails."""
     doc["operationId"] = doc_info["operation_id"]
-    doc["security"] = [] if doc_info["is_public"] else [{"token": [str(doc_info["right"])]}]
+    scopes = [str(doc_info["right"]), *([str(Right.SEE_CASES)] if doc_info["sight"] else [])]
+    doc["security"] = [] if doc_info["is_public"] else [{"token": scopes}]
     if not doc_info["is_public"]:
-        doc["x-scope"] = str(doc_info["right"])
+        doc["x-scope"] = " ".join(scopes)
     wanted = [*doc_info["asks"], *([IDEMPOTENCY_KEY] if method.upper() == "POST" else [])]
     if wanted:
         doc["parameters"] = [*doc.get("parameters", ()), *wanted]
