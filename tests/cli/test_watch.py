@@ -184,7 +184,7 @@ def test_database_that_is_away_costs_no_file(
     ]
     done = run(*QUICK, folder, tools=pausing(tools, *pauses))
     database.close()
-    assert done.stderr == "a.jpg: no such table: watched_files\n"
+    assert done.stderr == "a.jpg: The database does not answer.\n"
     assert done.stdout.startswith("read\ta.jpg")
 
 

@@ -234,7 +234,7 @@ STATUS_OF: dict[type[HematoVisionError], HTTPStatus] = {
     IdempotencyKeyBusyError: HTTPStatus.CONFLICT,
 }
 
-PASSING = {
+SOON_OVER = {
     HTTPStatus.TOO_MANY_REQUESTS,
     HTTPStatus.INTERNAL_SERVER_ERROR,
     HTTPStatus.SERVICE_UNAVAILABLE,
@@ -419,7 +419,7 @@ def _answer(problem: Problem) -> Response:
                 "error.html",
                 problem=problem,
                 request_id=request_id.get(),
-                again=request.method == "GET" and problem.status in PASSING,
+                again=request.method == "GET" and problem.status in SOON_OVER,
             )
         )
     answer.status_code = problem.status

@@ -35,6 +35,7 @@ from hematovision.storage.cases import CaseState
 from hematovision.storage.search import Line, Mark, Wanted
 from hematovision.web.access import get_user, hand, needs
 from hematovision.web.answers import Answer, read_upload
+from hematovision.web.api import values
 from hematovision.web.api.etags import tagged
 from hematovision.web.api.jobs import PATIENCE, job_document
 from hematovision.web.api.paging import cursor_of, page_of, page_schema
@@ -66,7 +67,7 @@ PREFER = {
     "description": "`respond-async`: answer at once with a job; the photos are read later.",
     "schema": {"type": "string"},
 }
-LOCATION = {"Location": {"description": "Where the job is.", "schema": {"type": "string"}}}
+HEADERS = values.location("Where the job is.") | PATIENCE
 EXPLAIN = {
     "explain": {
         "type": "boolean",
@@ -81,7 +82,7 @@ EXPLAIN = {
 @resource.takes_files("The photos, whatever their fields are called.", fields=EXPLAIN)
 @resource.arguments(Asked, location="form", content_type="multipart/form-data")
 @resource.response(200, ReadingsDocument)
-@resource.alt_response(202, schema=JobDocument, headers=LOCATION | PATIENCE, success=True)
+@resource.alt_response(202, schema=JobDocument, headers=HEADERS, success=True)
 @asks(PREFER)
 @fails(NoImageError, TooManyImagesError, FileTooLargeError, ImageTooLargeError)
 @fails(UnsupportedFormatError, UnreadableImageError)
