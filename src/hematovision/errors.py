@@ -343,7 +343,7 @@ class TooManyRequestsError(HematoVisionError):
         seconds: After so long they may go on.
     """
 
-    advice = "Wait as long as “Retry-After” says, then go on more slowly."
+    advice = "Wait so long, then go on more slowly. Programs find the seconds in “Retry-After”."
 
     seconds: int = 0
 
@@ -776,7 +776,9 @@ class DatabaseAwayError(HematoVisionError):
 class StorageFullError(HematoVisionError):
     """There is no room left where something was to be kept."""
 
-    advice = "Nothing was changed. Make room on the server's disk, then try again."
+    advice = (
+        "Nothing was changed. Ask whoever runs the server to make room on its disk, then try again."
+    )
 
 
 PASSING = (DatabaseAwayError, StorageFullError, DecodersBusyError)

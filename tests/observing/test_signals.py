@@ -4,7 +4,7 @@ from contextlib import contextmanager
 import pytest
 
 from hematovision.observing import signals
-from hematovision.observing.signals import Event, Stage
+from hematovision.observing.signals import Signal, Stage
 
 
 class Listener:
@@ -21,8 +21,8 @@ class Listener:
         finally:
             self.heard.append(f"{stage} ends")
 
-    def event(self, event: Event) -> None:
-        self.heard.append(event)
+    def signal(self, signal: Signal) -> None:
+        self.heard.append(signal)
 
 
 @pytest.fixture
@@ -35,13 +35,13 @@ def listener() -> Iterator[Listener]:
 
 def test_watcher_hears_of_stages_and_events(listener: Listener) -> None:
     with signals.stage(Stage.DECODE):
-        signals.happened(Event.BUSY)
+        signals.happened(Signal.BUSY)
     assert listener.heard == ["decode begins", "busy", "decode ends"]
 
 
 def test_watcher_who_is_added_twice_hears_once(listener: Listener) -> None:
     signals.watch(listener)
-    signals.happened(Event.FULL)
+    signals.happened(Signal.FULL)
     assert listener.heard == ["full"]
 
 
@@ -54,5 +54,5 @@ def test_failure_passes_through_a_stage_that_ends(listener: Listener) -> None:
 def test_who_looks_away_hears_nothing(listener: Listener) -> None:
     signals.look_away(listener)
     signals.look_away(listener)
-    signals.happened(Event.BUSY)
+    signals.happened(Signal.BUSY)
     assert listener.heard == []

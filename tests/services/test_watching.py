@@ -18,7 +18,7 @@ from hematovision.services.watching import MOST_ATTEMPTS, Fate, Watch, work_up
 from hematovision.storage.cases import CaseState
 from hematovision.storage.database import Database, open_database
 from hematovision.storage.photos import PhotoState
-from hematovision.storage.tables import AuditRow, CaseRow, PhotoRow, ReadingRow, ClaimRow
+from hematovision.storage.tables import AuditRow, CaseRow, ClaimRow, PhotoRow, ReadingRow
 
 from . import watches
 from .watches import BY, DEATHS, KINDS, drop, make_watch, work_up_all

@@ -14,6 +14,7 @@ import numpy as np
 import psutil
 import pytest
 from PIL import Image
+from tests.listening import listening
 
 from hematovision.cells import RgbImage
 from hematovision.errors import (
@@ -25,6 +26,7 @@ from hematovision.errors import (
     ImageTooHeavyError,
     ImageTooLargeError,
 )
+from hematovision.observing.signals import Signal
 from hematovision.vision.decoders import HERE, Decoder, open_decoders
 
 from .pictures import PHOTO, SAMPLES, as_mode, save, several, with_orientation
@@ -150,9 +152,11 @@ def test_process_that_was_killed_is_replaced(own: DecoderPool) -> None:
     own.decode(PNG)
     (first,) = own.processes()
     os.kill(first, signal.SIGKILL)
-    np.testing.assert_array_equal(own.decode(PNG), PHOTO)
+    with listening() as heard:
+        np.testing.assert_array_equal(own.decode(PNG), PHOTO)
     assert own.processes() != [first]
     assert own.restarts == 1
+    assert heard == [Signal.DECODER_RESTARTED]
 
 
 def test_picture_survives_that_its_process_is_killed_at_work(own: DecoderPool) -> None:

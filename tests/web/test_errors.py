@@ -115,6 +115,7 @@ def test_database_that_is_away_is_told_by_a_page_and_by_a_problem(
     page = client.get("/cases")
     assert page.status_code == 503
     assert "does not answer" in page.text
+    assert '<a class="btn next" href="">Try again' in page.text
     problem = client.get("/cases", headers=JSON)
     assert problem.json["code"] == "database_away"
     assert int(problem.headers["Retry-After"]) > 0

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from hematovision.cells import CellReader
 from hematovision.config import Settings
 from hematovision.observing import meters
-from hematovision.observing.signals import Event, happened
+from hematovision.observing.signals import Signal, happened
 from hematovision.people import Role
 from hematovision.storage.database import Database
 from hematovision.web import create_app
@@ -125,8 +125,8 @@ def test_reading_shows_in_stages_queue_and_decisions(
 
 def test_refusals_and_restarts_are_counted(watched: Flask) -> None:
     before = samples_of(watched)
-    for event in Event:
-        happened(event)
+    for signal in Signal:
+        happened(signal)
     after = samples_of(watched)
     for reason in ("busy", "full", "too_often"):
         labels = {"reason": reason}

@@ -7,9 +7,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 from tests.conftest import skip_or_fail
 from tests.databases import redis
+from tests.listening import listening
 
 from hematovision.cells import CellReader
 from hematovision.config import Settings
+from hematovision.observing.signals import Signal
 from hematovision.people import Role
 from hematovision.services.accounts import get_user
 from hematovision.services.tokens import add_token
@@ -56,7 +58,9 @@ def test_program_that_asks_too_often_is_told_when_to_come_back(
     assert first.headers["RateLimit-Policy"] == '"asker";q=3;w=3600'
     assert first.headers["RateLimit"].startswith('"asker";r=2;t=')
     assert "Retry-After" not in first.headers
-    assert statuses(client, 3) == [OK, OK, MANY]
+    with listening() as heard:
+        assert statuses(client, 3) == [OK, OK, MANY]
+    assert heard == [Signal.TOO_OFTEN]
     answer = client.get("/api/v1/model")
     assert answer.mimetype == "application/problem+json"
     assert answer.json["code"] == "too_many_requests"

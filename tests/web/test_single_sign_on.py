@@ -98,6 +98,15 @@ def test_whoever_comes_first_gets_an_account_with_the_role_of_the_group(
     ]
 
 
+def test_administrator_sees_who_comes_by_the_provider(
+    app: Flask, visitor: FlaskClient, database: Database, provider: IdentityProvider
+) -> None:
+    sign_in(visitor, provider)
+    page = signed_in(app, database, Role.ADMINISTRATOR).get("/users").text
+    assert page.count("signed in by Lab ID, which says the role") == 1
+    assert page.count("no password yet") == 1
+
+
 def test_request_asks_for_a_code_with_a_challenge_a_state_and_a_nonce(
     visitor: FlaskClient, provider: IdentityProvider
 ) -> None:

@@ -110,7 +110,7 @@ def test_failure_tells_its_request(app: Flask, url: str, status: HTTPStatus) -> 
 def test_page_of_what_nobody_foresaw_tells_its_request(app: Flask) -> None:
     app.add_url_rule("/broken", view_func=public(lambda: 1 / 0), endpoint="broken")
     page = app.test_client().get("/broken", headers={"X-Request-ID": "abc-7"}).text
-    assert "Request abc-7" in page
+    assert 'names this request: <code class="id">abc-7</code>' in page
     assert "abc-8" not in app.test_client().get("/x", headers={"X-Request-ID": "abc-8"}).text
 
 

@@ -18,7 +18,7 @@ from hematovision.cli.recording import open_record
 from hematovision.cli.stores import open_shelf
 from hematovision.cli.tools import Refusal, Tools, visible
 from hematovision.cli.worker import open_wakes
-from hematovision.errors import HematoVisionError
+from hematovision.errors import PASSING, HematoVisionError
 
 if TYPE_CHECKING:
     from hematovision.exchange.inbox import Inbox, Taken
@@ -137,9 +137,6 @@ class Rounds:
 
     def _work_up(self, taken: "Taken") -> None:
         """Work up a file, unless somebody asked to end; what is not of its doing is tried again."""
-        from sqlalchemy.exc import SQLAlchemyError
-
-        from hematovision.errors import PASSING
         from hematovision.services.hands import Hand
         from hematovision.services.watching import work_up
 
@@ -148,10 +145,10 @@ class Rounds:
         name = str(taken.path)
         try:
             settled = work_up(self.watch, taken, by=Hand(None, DOOR, datetime.now(UTC)))
-        except (OSError, SQLAlchemyError, *PASSING) as error:
+        except (OSError, *PASSING) as error:
             # Another may have settled it.
             if self.watch.inbox.has(taken):
-                self._say(name, getattr(error, "orig", None) or error)
+                self._say(name, error)
         except HematoVisionError as error:
             raise Refusal(error) from error
         except Exception as error:

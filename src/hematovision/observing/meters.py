@@ -17,7 +17,7 @@ from prometheus_client import (
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from hematovision.observing.sharing import FOLDER
-from hematovision.observing.signals import Event, Stage
+from hematovision.observing.signals import Signal, Stage
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 OTHER = "other"
@@ -84,23 +84,23 @@ decoder_restarts = Counter(
 
 
 class _Meters:
-    """Keeps the numbers of stages and events."""
+    """Keeps the numbers of stages and signals."""
 
     def stage(self, stage: Stage) -> AbstractContextManager[object]:
         """Take the time of it."""
         return stage_seconds.labels(stage).time()
 
-    def event(self, event: Event) -> None:
+    def signal(self, signal: Signal) -> None:
         """Count it."""
-        if event is Event.DECODER_RESTARTED:
+        if signal is Signal.DECODER_RESTARTED:
             decoder_restarts.inc()
         else:
-            refusals.labels(event).inc()
+            refusals.labels(signal).inc()
 
 
 METERS = _Meters()
 
-for _reason in set(Event) - {Event.DECODER_RESTARTED}:
+for _reason in set(Signal) - {Signal.DECODER_RESTARTED}:
     # Nought is a number: an alert on what was never counted would never fire.
     refusals.labels(_reason)
 

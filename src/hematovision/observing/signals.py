@@ -20,7 +20,7 @@ class Stage(StrEnum):
     """All that a worker does of one photo."""
 
 
-class Event(StrEnum):
+class Signal(StrEnum):
     """What is counted when it happens."""
 
     BUSY = "busy"
@@ -39,7 +39,7 @@ class Watcher(Protocol):
         """Be there while something is done."""
         ...
 
-    def event(self, event: Event) -> None:
+    def signal(self, signal: Signal) -> None:
         """Hear that something happened."""
         ...
 
@@ -68,7 +68,7 @@ def stage(which: Stage) -> Iterator[None]:
         yield
 
 
-def happened(event: Event) -> None:
+def happened(signal: Signal) -> None:
     """Say that something happened."""
     for watcher in tuple(_watchers):
-        watcher.event(event)
+        watcher.signal(signal)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hematovision.observing.logs import request_id
-from hematovision.observing.signals import Event, Stage
+from hematovision.observing.signals import Signal, Stage
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -62,8 +62,8 @@ class Traces:
         mark = request_id.get()
         return tracer.start_as_current_span(stage, attributes={MARK: mark} if mark else None)
 
-    def event(self, event: Event) -> None:
-        """Leave events to the numbers."""
+    def signal(self, signal: Signal) -> None:
+        """Leave signals to the numbers."""
 
     def follow(self, engine: Any) -> None:
         """Make a span of every statement of a database's engine."""

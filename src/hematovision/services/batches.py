@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 
 from hematovision.cells import CellReader, PhotoReading, RgbImage
 from hematovision.errors import HematoVisionError, QueueFullError, StorageFullError
-from hematovision.observing.signals import Event, Stage, happened, stage
+from hematovision.observing.signals import Signal, Stage, happened, stage
 from hematovision.services.cases import the_open_case
 from hematovision.services.hands import Hand
 from hematovision.services.readings import ReadPhoto, read_image
@@ -146,7 +146,7 @@ def insist_on_room(database: Database, most: int) -> None:
     with database.reading() as records:
         waiting = records.census.count_waiting(PhotoState.WAITING, most=most)
     if waiting >= most:
-        happened(Event.FULL)
+        happened(Signal.FULL)
         raise QueueFullError("%(number)s photos wait to be read; no more may.", number=most)
 
 

@@ -65,7 +65,7 @@ class Courier:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class Parcel:
     """Something that was taken to be sent, to whom, and what signs it, sealed."""
 
     delivery: Delivery
@@ -80,16 +80,16 @@ def deliver_next(courier: Courier, *, clock: Callable[[], datetime]) -> bool:
         KeyOutdatedError: If this machine was not given the key that holds.
     """
     check_key(courier.database, courier.seal)
-    taken = _take(courier.database, now=clock())
-    if taken is None:
+    parcel = _take(courier.database, now=clock())
+    if parcel is None:
         return False
-    answer, failure = _attempt(courier, taken, now=clock())
+    answer, failure = _attempt(courier, parcel, now=clock())
     now = clock()
-    pause = _pause(taken.delivery, answer, now=now, jitter=courier.jitter())
+    pause = _pause(parcel.delivery, answer, now=now, jitter=courier.jitter())
     outcome = _outcome(answer, failure, pause, now=now)
     with courier.database.transaction() as records:
-        if records.deliveries.settle(taken.delivery, outcome, now=now):
-            _judge(records, taken.webhook, outcome, Hand(None, "worker", now))
+        if records.deliveries.settle(parcel.delivery, outcome, now=now):
+            _judge(records, parcel.webhook, outcome, Hand(None, "worker", now))
     return True
 
 
@@ -99,7 +99,7 @@ def forget_told(database: Database, *, now: datetime) -> None:
         records.deliveries.forget(before=now - KEPT_FOR)
 
 
-def _take(database: Database, *, now: datetime) -> Taken | None:
+def _take(database: Database, *, now: datetime) -> Parcel | None:
     with database.transaction() as records:
         delivery = records.deliveries.take(now=now, until=now + LEASE)
         webhook = records.webhooks.find(delivery.webhook_id) if delivery else None
@@ -109,20 +109,20 @@ def _take(database: Database, *, now: datetime) -> Taken | None:
     signs = [sealed.secret]
     if sealed.former and sealed.former_until and now < sealed.former_until:
         signs.append(sealed.former)
-    return Taken(delivery, webhook, signs)
+    return Parcel(delivery, webhook, signs)
 
 
 def _attempt(
-    courier: Courier, taken: Taken, *, now: datetime
+    courier: Courier, parcel: Parcel, *, now: datetime
 ) -> tuple[Answer | None, DeliveryFailure | None]:
     """Send something once; give what was answered, and why it failed, if it did."""
-    delivery, webhook = taken.delivery, taken.webhook
+    delivery, webhook = parcel.delivery, parcel.webhook
     if delivery.attempts > len(PAUSES) + 1:
         return None, DeliveryFailure.INTERNAL
     body = delivery.told.body.encode()
     try:
         purpose = purpose_of(webhook.id)
-        signs = [courier.seal.open(one, purpose).decode() for one in taken.secrets]
+        signs = [courier.seal.open(one, purpose).decode() for one in parcel.secrets]
         headers = headers_of(delivery.told.event_id, body, signs, now=now)
         answer = courier.post.post(webhook.url, body, {**CONTENT, **headers})
     except SealBrokenError as error:

@@ -17,6 +17,7 @@ from hematovision.services.repeats import find_done
 from hematovision.services.rotation import insist_on_key
 from hematovision.storage.database import Database, Records
 from hematovision.storage.files import Files
+from hematovision.storage.inserts import AlreadyThereError
 from hematovision.storage.jobs import JobEntry, JobRecord
 from hematovision.storage.photos import PhotoState, Sent
 from hematovision.vision.decoders import HERE, Decoder
@@ -24,7 +25,7 @@ from hematovision.vision.decoding import MAX_PIXELS
 
 
 @dataclass(frozen=True, slots=True)
-class Inbox:
+class JobTray:
     """Where photos come in that are to be read later.
 
     Attributes:
@@ -94,7 +95,7 @@ class Job:
 
 
 def send_job(
-    inbox: Inbox, streams: Iterable[IO[bytes]], *, by: Hand, claim: str | None = None
+    tray: JobTray, streams: Iterable[IO[bytes]], *, by: Hand, claim: str | None = None
 ) -> int:
     """Let pictures wait to be read, all of them or none; give the number to ask under.
 
@@ -102,7 +103,7 @@ def send_job(
     before their rows are: who is killed between leaves pictures that nothing speaks of.
 
     Args:
-        inbox: Where they come in.
+        tray: Where they come in.
         streams: The files as they were sent.
         by: Who sent them.
         claim: Under which they are sent once; None where they may be again.
@@ -113,16 +114,27 @@ def send_job(
         DatabaseAwayError: If the database does not answer.
         StorageFullError: If there is no room for them.
     """
-    done = find_done(inbox.database, claim)
+    done = find_done(tray.database, claim)
     if done is not None:
         return done
-    insist_on_room(inbox.database, inbox.max_waiting)
+    insist_on_room(tray.database, tray.max_waiting)
+    try:
+        return _send(tray, streams, by, claim)
+    except AlreadyThereError:
+        # Whoever worked on the request before was slow, not gone.
+        done = find_done(tray.database, claim)
+        if done is None:
+            raise
+        return done
+
+
+def _send(tray: JobTray, streams: Iterable[IO[bytes]], by: Hand, claim: str | None) -> int:
     arrived: list[Sent | str] = []
     try:
         for stream in streams:
-            arrived.append(_take(inbox, stream, by))
-        with inbox.database.transaction() as records:
-            insist_on_key(records, inbox.files.seal)
+            arrived.append(_take(tray, stream, by))
+        with tray.database.transaction() as records:
+            insist_on_key(records, tray.files.seal)
             job_id = _keep(records, arrived, by)
             if claim is not None:
                 records.claims.add(claim, now=by.now, became=job_id)
@@ -130,9 +142,9 @@ def send_job(
         # No row speaks of them.
         for sent in arrived:
             if isinstance(sent, Sent) and sent.file:
-                inbox.files.delete(sent.file)
+                tray.files.delete(sent.file)
         raise
-    inbox.queue.wake()
+    tray.queue.wake()
     return job_id
 
 
@@ -154,17 +166,17 @@ def get_job(database: Database, job_id: int, *, user: User) -> Job:
         return Job(job.id, job.sent_at, _parts(records, job))
 
 
-def _take(inbox: Inbox, stream: IO[bytes], by: Hand) -> Sent | str:
+def _take(tray: JobTray, stream: IO[bytes], by: Hand) -> Sent | str:
     """Keep a picture; give the code of the failure where it cannot be one."""
     try:
-        data = take_bytes(stream, max_bytes=inbox.max_bytes)
-        inbox.decoder.check(data, max_pixels=inbox.max_pixels)
+        data = take_bytes(stream, max_bytes=tray.max_bytes)
+        tray.decoder.check(data, max_pixels=tray.max_pixels)
     except PASSING:
         raise
     except HematoVisionError as error:
         return error.code()
     sha256 = hashlib.sha256(data).hexdigest()
-    return Sent(sha256, len(data), inbox.files.put(data), by.door, by.user_id, by.now)
+    return Sent(sha256, len(data), tray.files.put(data), by.door, by.user_id, by.now)
 
 
 def _keep(records: Records, arrived: Sequence[Sent | str], by: Hand) -> int:

@@ -28,6 +28,7 @@ from hematovision.storage.cases import CaseStore
 from hematovision.storage.cells import CellStore
 from hematovision.storage.census import CensusStore
 from hematovision.storage.checkpoints import Checkpoint
+from hematovision.storage.claims import ClaimStore
 from hematovision.storage.custody import AuditKeyError, Custody
 from hematovision.storage.deliveries import DeliveryStore
 from hematovision.storage.differentials import DifferentialStore
@@ -50,7 +51,6 @@ from hematovision.storage.seconds import SecondStore
 from hematovision.storage.signatures import SignatureStore
 from hematovision.storage.tokens import TokenStore
 from hematovision.storage.users import UserStore
-from hematovision.storage.claims import ClaimStore
 from hematovision.storage.webhooks import WebhookStore
 
 MIGRATIONS = Path(__file__).parent / "migrations"

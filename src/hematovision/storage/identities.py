@@ -1,6 +1,5 @@
 """Who somebody is at a provider that signs people in, and what they confirmed there."""
 
-import hashlib
 from datetime import datetime
 
 from sqlalchemy import delete, select
@@ -8,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from hematovision.storage.inserts import add_once
 from hematovision.storage.tables import ConfirmationRow, IdentityRow
+from hematovision.storage.users import hash_of
 
 
 class IdentityStore:
@@ -50,16 +50,16 @@ class IdentityStore:
         self._session.execute(delete(ConfirmationRow).where(ConfirmationRow.expires_at <= now))
         self._session.add(
             ConfirmationRow(
-                token_hash=_hash(token), user_id=user_id, what=_hash(what), expires_at=until
+                token_hash=hash_of(token), user_id=user_id, what=hash_of(what), expires_at=until
             )
         )
 
     def is_confirmed(self, token: str, user_id: int, what: str, *, now: datetime) -> bool:
         """Tell whether somebody proved who they are for one thing, and has not used it yet."""
-        row = self._session.get(ConfirmationRow, _hash(token))
+        row = self._session.get(ConfirmationRow, hash_of(token))
         return (
             row is not None
-            and (row.user_id, row.what) == (user_id, _hash(what))
+            and (row.user_id, row.what) == (user_id, hash_of(what))
             and now < row.expires_at
         )
 
@@ -67,11 +67,7 @@ class IdentityStore:
         """Use a confirmation up; False where another did meanwhile."""
         used = self._session.execute(
             delete(ConfirmationRow)
-            .where(ConfirmationRow.token_hash == _hash(token))
+            .where(ConfirmationRow.token_hash == hash_of(token))
             .returning(ConfirmationRow.token_hash)
         )
         return used.first() is not None
-
-
-def _hash(text: str) -> bytes:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()

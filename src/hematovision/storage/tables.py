@@ -533,8 +533,10 @@ class DiscardRow(Base):
 
 
 class ClaimRow(Base):
-    """Something that is done once, such as a file of a watched folder, or a request that may come
-    again; written with what became of it."""
+    """Something that is done once; written in the transaction of what became of it.
+
+    It is a file of a watched folder, or a part of a request that may come again.
+    """
 
     __tablename__ = "claims"
 

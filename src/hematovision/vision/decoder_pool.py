@@ -18,7 +18,7 @@ from hematovision.errors import (
     DecodingTookTooLongError,
     HematoVisionError,
 )
-from hematovision.observing.signals import Event, happened
+from hematovision.observing.signals import Signal, happened
 from hematovision.vision.decoder_messages import CHECK, DECODE
 from hematovision.vision.decoder_process import (
     COMMAND,
@@ -208,7 +208,7 @@ class DecoderPool:
         with self._free:
             self.restarts += 1
             self._started.discard(process)
-        happened(Event.DECODER_RESTARTED)
+        happened(Signal.DECODER_RESTARTED)
         process.end()
 
     def _forget(self) -> None:

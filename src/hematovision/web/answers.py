@@ -1,17 +1,19 @@
 """What becomes of one picture that is to be read at once: read, put on record, said."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flask import request
 from werkzeug.datastructures import FileStorage
 
 from hematovision.cells import CellReader
-from hematovision.errors import HematoVisionError
+from hematovision.errors import PASSING, HematoVisionError
 from hematovision.exchange.documents import reading_document
 from hematovision.services.readings import ReadPhoto, read_image, take_bytes
-from hematovision.services.recording import is_recorded, record_reading
+from hematovision.services.recording import get_reading, is_recorded, record_reading
+from hematovision.services.repeats import find_done
+from hematovision.storage.inserts import AlreadyThereError
 from hematovision.web.access import get_user, hand
 from hematovision.web.cards import Filing, Picture, picture_of
 from hematovision.web.errors import Problem, problem_of
@@ -47,7 +49,14 @@ class Answer:
         return picture_of(self.outcome, self.seconds, filing)
 
 
-def read_upload(file: FileStorage, reader: CellReader, *, alone: bool, explain: bool) -> Answer:
+def read_upload(
+    file: FileStorage,
+    reader: CellReader,
+    *,
+    alone: bool,
+    explain: bool,
+    claim: str | None = None,
+) -> Answer:
     """Read a picture of the request and put on record what is said.
 
     Args:
@@ -55,9 +64,10 @@ def read_upload(file: FileStorage, reader: CellReader, *, alone: bool, explain: 
         reader: Finds and names its cells.
         alone: Whether it is the only one: its failure is then that of the request.
         explain: Whether to say as well where each answer comes from.
+        claim: Under which it is put on record once; None where it may be again.
 
     Raises:
-        HematoVisionError: Whatever is wrong with a picture that came alone.
+        HematoVisionError: Whatever is wrong with a picture that came alone, or is away for now.
     """
     start, wiring = time.perf_counter(), get_wiring()
     settings = wiring.settings
@@ -70,15 +80,34 @@ def read_upload(file: FileStorage, reader: CellReader, *, alone: bool, explain: 
             explain=explain,
             decoder=wiring.decoder,
         )
+    except PASSING:
+        raise
     except HematoVisionError as error:
         if alone:
             raise
         # Never the error itself: its traceback holds the upload and what was decoded of it.
         return Answer(problem_of(error), time.perf_counter() - start)
-    photo_id = _recorded(read) if alone else None
-    if photo_id is None:
-        photo_id = record_reading(wiring.record, read, data, by=hand())
+    read, photo_id = _put_on_record(read, data, alone=alone, claim=claim)
     return Answer(read, time.perf_counter() - start, photo_id)
+
+
+def _put_on_record(
+    read: ReadPhoto, data: bytes, *, alone: bool, claim: str | None
+) -> tuple[ReadPhoto, int]:
+    """Put on record what was read, unless it is; give what is on record, and its photo's id."""
+    database = get_wiring().database
+    photo_id = _recorded(read) if alone else None
+    if photo_id is not None:
+        return read, photo_id
+    photo_id = find_done(database, claim)
+    if photo_id is None:
+        try:
+            return read, record_reading(get_wiring().record, read, data, by=hand(), claim=claim)
+        except AlreadyThereError:
+            # Whoever worked on the request before was slow, not gone.
+            photo_id = find_done(database, claim) or 0
+    kept = get_reading(database, photo_id).reading
+    return (read if kept.model == read.reading.model else replace(read, reading=kept)), photo_id
 
 
 def _recorded(read: ReadPhoto) -> int | None:

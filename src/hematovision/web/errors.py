@@ -234,6 +234,13 @@ STATUS_OF: dict[type[HematoVisionError], HTTPStatus] = {
     IdempotencyKeyBusyError: HTTPStatus.CONFLICT,
 }
 
+SOON_OVER = {
+    HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    HTTPStatus.INSUFFICIENT_STORAGE,
+}
+"""What may be over when somebody asks for the same page again."""
 CHALLENGE = 'Bearer realm="HematoVision"'
 
 
@@ -408,7 +415,12 @@ def _answer(problem: Problem) -> Response:
         answer.mimetype = "application/problem+json"
     else:
         answer = make_response(
-            render_template("error.html", problem=problem, request_id=request_id.get())
+            render_template(
+                "error.html",
+                problem=problem,
+                request_id=request_id.get(),
+                again=request.method == "GET" and problem.status in SOON_OVER,
+            )
         )
     answer.status_code = problem.status
     answer.vary.add("Accept")

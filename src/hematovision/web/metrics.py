@@ -49,7 +49,7 @@ class Exposition:
     collector: Collector
 
 
-class Records(Collector):
+class RecordsCollector(Collector):
     """What the database says, with one number that says whether it does."""
 
     def __init__(self, kept: Kept[Overlook]) -> None:
@@ -188,5 +188,5 @@ def init_app(app: Flask) -> None:
     token = read_token(wiring.settings.metrics_token_file)
     shelf = wiring.shelf
     kept = Kept(lambda: overlook(shelf, now=datetime.now(UTC)), FRESH_SECONDS, PATIENCE_SECONDS)
-    app.extensions[KEY] = Exposition(token, Records(kept))
+    app.extensions[KEY] = Exposition(token, RecordsCollector(kept))
     app.register_blueprint(blueprint)

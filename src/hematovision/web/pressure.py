@@ -18,7 +18,7 @@ from flask import Flask, current_app
 from hematovision.config import Settings
 from hematovision.errors import BusyError
 from hematovision.observing import meters
-from hematovision.observing.signals import Event, happened
+from hematovision.observing.signals import Signal, happened
 
 PATIENCE_SECONDS = 30.0
 """So long a request waits at most; browsers and proxies wait twice as long."""
@@ -58,7 +58,7 @@ class Gate:
         try:
             self._enter()
         except BusyError:
-            happened(Event.BUSY)
+            happened(Signal.BUSY)
             raise
         meters.readings_in_progress.inc()
         try:

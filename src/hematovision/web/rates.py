@@ -11,7 +11,7 @@ from flask_limiter import ApplicationLimit, Limiter, RateLimitExceeded, RequestL
 
 from hematovision.config import RATE_OFF, Settings
 from hematovision.errors import TooManyRequestsError
-from hematovision.observing.signals import Event, happened
+from hematovision.observing.signals import Signal, happened
 from hematovision.web.access import find_user, get_user, shown_token
 from hematovision.web.counters import SCHEME
 from hematovision.web.errors import answer_named
@@ -109,7 +109,7 @@ def _house(address: str) -> str:
 
 
 def _refuse(limit: RequestLimit | None) -> Response:
-    happened(Event.TOO_OFTEN)
+    happened(Signal.TOO_OFTEN)
     return answer_named(TooManyRequestsError.after(_left(limit)[1] if limit else 1))
 
 

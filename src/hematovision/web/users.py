@@ -109,11 +109,12 @@ def _page(
     linked: User | None = None,
     link: str | None = None,
 ) -> str:
+    database = get_wiring().database
     return render_template(
         "users.html",
-        everybody=list_users(get_wiring().database),
-        of_provider=list_of_provider(get_wiring().database),
-        tokens=list_tokens(get_wiring().database, now=hand().now),
+        everybody=list_users(database),
+        of_provider=list_of_provider(database),
+        tokens=list_tokens(database, now=hand().now),
         roles=list(Role),
         failure=failure,
         name=name,

@@ -175,6 +175,7 @@ def _one(
         "webhook.html",
         webhook=webhook,
         deliveries=list_deliveries(database, webhook_id, limit=SHOWN),
+        most=SHOWN,
         secret=secret,
         failure=failure,
         typed=_wanted() if isinstance(failure, WebhookInvalidError) else webhook,

@@ -27,7 +27,7 @@ from hematovision.errors import (
 )
 from hematovision.exchange.documents import reading_document
 from hematovision.people import Right
-from hematovision.services.jobs import Inbox, get_job, send_job
+from hematovision.services.jobs import JobTray, get_job, send_job
 from hematovision.services.recording import get_reading
 from hematovision.services.searching import search
 from hematovision.services.second_readings import blind_cases
@@ -35,6 +35,7 @@ from hematovision.storage.cases import CaseState
 from hematovision.storage.search import Line, Mark, Wanted
 from hematovision.web.access import get_user, hand, needs
 from hematovision.web.answers import Answer, read_upload
+from hematovision.web.api import values
 from hematovision.web.api.etags import tagged
 from hematovision.web.api.jobs import PATIENCE, job_document
 from hematovision.web.api.paging import cursor_of, page_of, page_schema
@@ -47,8 +48,8 @@ from hematovision.web.api.reading_schemas import (
     ReadingsWanted,
 )
 from hematovision.web.api.resources import Resource, asks, fails
-from hematovision.web.looks import look
 from hematovision.web.idempotency import claim_of
+from hematovision.web.looks import look
 from hematovision.web.pressure import reading_slot
 from hematovision.web.uploads import get_uploads
 from hematovision.web.wiring import get_wiring
@@ -67,7 +68,7 @@ PREFER = {
     "description": "`respond-async`: answer at once with a job; the photos are read later.",
     "schema": {"type": "string"},
 }
-LOCATION = {"Location": {"description": "Where the job is.", "schema": {"type": "string"}}}
+HEADERS = values.location("Where the job is.") | PATIENCE
 EXPLAIN = {
     "explain": {
         "type": "boolean",
@@ -82,7 +83,7 @@ EXPLAIN = {
 @resource.takes_files("The photos, whatever their fields are called.", fields=EXPLAIN)
 @resource.arguments(Asked, location="form", content_type="multipart/form-data")
 @resource.response(200, ReadingsDocument)
-@resource.alt_response(202, schema=JobDocument, headers=LOCATION | PATIENCE, success=True)
+@resource.alt_response(202, schema=JobDocument, headers=HEADERS, success=True)
 @asks(PREFER)
 @fails(NoImageError, TooManyImagesError, FileTooLargeError, ImageTooLargeError)
 @fails(UnsupportedFormatError, UnreadableImageError)
@@ -105,7 +106,10 @@ def read(asked: dict[str, Any]) -> Any:
         return _send(asked)
     alone, explain = len(files) == 1, asked["explain"]
     with reading_slot():
-        answers = [read_upload(file, reader, alone=alone, explain=explain) for file in files]
+        answers = [
+            read_upload(file, reader, alone=alone, explain=explain, claim=claim_of(place))
+            for place, file in enumerate(files)
+        ]
     return {"readings": [_entry(answer, explained=explain) for answer in answers]}
 
 
@@ -154,7 +158,7 @@ def _send(asked: Mapping[str, Any]) -> Response:
         raise FieldsInvalidError("The request has fields that are wrong.", errors)
     wiring = get_wiring()
     settings = wiring.settings
-    inbox = Inbox(
+    tray = JobTray(
         wiring.database,
         wiring.files,
         wiring.queue,
@@ -163,7 +167,8 @@ def _send(asked: Mapping[str, Any]) -> Response:
         wiring.decoder,
         settings.max_waiting_photos,
     )
-    job_id = send_job(inbox, (file.stream for file in get_uploads()), by=hand(), claim=claim_of(0))
+    pictures = (file.stream for file in get_uploads())
+    job_id = send_job(tray, pictures, by=hand(), claim=claim_of(0))
     document, headers = job_document(get_job(wiring.database, job_id, user=get_user()))
     location = url_for("api_jobs.show", job_id=job_id)
     answer = jsonify(JobDocument().dump(document))

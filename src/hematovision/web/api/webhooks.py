@@ -5,7 +5,6 @@ from http import HTTPStatus
 from typing import Any
 
 from flask import url_for
-from marshmallow import fields, validate
 
 from hematovision.errors import (
     ChangedMeanwhileError,
@@ -16,9 +15,7 @@ from hematovision.errors import (
     WebhookUnknownError,
 )
 from hematovision.people import Right
-from hematovision.services.telling import TEST, Event
 from hematovision.services.webhooks import (
-    DESCRIPTION_LENGTH,
     Wanted,
     add_webhook,
     change_webhook,
@@ -30,13 +27,19 @@ from hematovision.services.webhooks import (
     send_again,
     send_test,
 )
-from hematovision.storage.deliveries import Delivery, DeliveryFailure, DeliveryState
-from hematovision.storage.webhooks import Webhook, Why
 from hematovision.web.access import hand, needs
 from hematovision.web.api.etags import checked, insist_on_match, tagged
 from hematovision.web.api.paging import Paging, cursor_of, page_of, page_schema
 from hematovision.web.api.resources import Resource, fails
-from hematovision.web.api.schemas import Document, Moment, said
+from hematovision.web.api.webhook_schemas import (
+    ChangesDocument,
+    DeliveryDocument,
+    WantedDocument,
+    WebhookDocument,
+    WebhookWithSecretDocument,
+    delivery_document,
+    webhook_document,
+)
 from hematovision.web.wiring import get_wiring
 
 resource = Resource(
@@ -47,114 +50,6 @@ resource = Resource(
 )
 
 Answer = tuple[Any, int, Mapping[str, str]]
-
-
-def _names(*more: str) -> validate.OneOf:
-    return validate.OneOf([*map(str, Event), *more])
-
-
-class WantedDocument(Document):
-    """A webhook as it is to be."""
-
-    url = fields.String(
-        required=True,
-        metadata=said("Where it is told.", example="https://lis.example.org/hematovision"),
-    )
-    description = fields.String(
-        load_default="",
-        validate=validate.Length(max=DESCRIPTION_LENGTH),
-        metadata=said("What it is, in the words of the laboratory."),
-    )
-    events = fields.List(
-        fields.String(validate=_names()),
-        required=True,
-        validate=validate.Length(min=1),
-        metadata=said("What it is told of."),
-    )
-
-
-class ChangesDocument(Document):
-    """What is to be another about a webhook; what is left out stays."""
-
-    url = fields.String(metadata=said("Where it is told."))
-    description = fields.String(
-        validate=validate.Length(max=DESCRIPTION_LENGTH), metadata=said("What it is.")
-    )
-    events = fields.List(
-        fields.String(validate=_names()),
-        validate=validate.Length(min=1),
-        metadata=said("What it is told of."),
-    )
-    enabled = fields.Boolean(metadata=said("Whether it is told anything."))
-
-
-class WebhookDocument(Document):
-    """A webhook."""
-
-    id = fields.Integer(required=True, metadata=said("Its number."))
-    url = fields.String(required=True, metadata=said("Where it is told."))
-    description = fields.String(required=True, metadata=said("What it is."))
-    events = fields.List(
-        fields.String(validate=_names()), required=True, metadata=said("What it is told of.")
-    )
-    enabled = fields.Boolean(required=True, metadata=said("Whether it is told anything."))
-    disabled_at = Moment(required=True, allow_none=True, metadata=said("Since when it is not."))
-    disabled_because = fields.String(
-        required=True,
-        allow_none=True,
-        validate=validate.OneOf([*map(str, Why), None]),
-        metadata=said(
-            "`by_hand`; `gone`: it answered 410; `failing`: it was not reached for five days."
-        ),
-    )
-    former_secret_until = Moment(
-        required=True,
-        allow_none=True,
-        metadata=said("Until when the secret before this one signs as well."),
-    )
-    created_at = Moment(required=True, metadata=said("When it was added."))
-
-
-class WebhookWithSecretDocument(WebhookDocument):
-    """A webhook with a secret that is not shown again."""
-
-    secret = fields.String(
-        required=True, metadata=said("Signs what it is told; keep it.", example="whsec_…")
-    )
-
-
-class DeliveryDocument(Document):
-    """Something that a webhook is told."""
-
-    id = fields.Integer(required=True, metadata=said("Its number."))
-    event_id = fields.String(required=True, metadata=said("What `webhook-id` says."))
-    type = fields.String(required=True, validate=_names(TEST), metadata=said("What happened."))
-    case = fields.Integer(
-        required=True, allow_none=True, metadata=said("The case that it tells of, if any.")
-    )
-    state = fields.String(
-        required=True,
-        validate=validate.OneOf([*map(str, DeliveryState)]),
-        metadata=said("How far it is."),
-    )
-    attempts = fields.Integer(required=True, metadata=said("How often it was sent."))
-    status = fields.Integer(
-        required=True, allow_none=True, metadata=said("Of the last answer, if there was any.")
-    )
-    failure = fields.String(
-        required=True,
-        allow_none=True,
-        validate=validate.OneOf([*map(str, DeliveryFailure), None]),
-        metadata=said(
-            "`not_reached`: no answer came over a connection that may be made; `refused`: another "
-            "answer than 2xx; `secret_lost`: make another secret; `internal`."
-        ),
-    )
-    created_at = Moment(required=True, metadata=said("When it happened."))
-    tried_at = Moment(required=True, allow_none=True, metadata=said("When it was sent last."))
-    next_at = Moment(
-        required=True, allow_none=True, metadata=said("When it is sent again, while it waits.")
-    )
 
 
 @resource.get("/webhooks")
@@ -171,7 +66,7 @@ def index(asked: dict[str, Any]) -> Answer:
     left = [one for one in list_webhooks(get_wiring().database) if one.id > after]
     shown = left[: asked["limit"]]
     cursor = cursor_of(shown[-1].id) if len(left) > len(shown) else None
-    page, headers = page_of([_document(one) for one in shown], cursor)
+    page, headers = page_of([webhook_document(one) for one in shown], cursor)
     return page, HTTPStatus.OK, headers
 
 
@@ -195,7 +90,7 @@ def add(wanted: dict[str, Any]) -> Answer:
         by=hand(),
     )
     place = url_for("api_webhooks.show", webhook_id=webhook.id)
-    return _document(webhook) | {"secret": secret}, HTTPStatus.CREATED, {"Location": place}
+    return webhook_document(webhook) | {"secret": secret}, HTTPStatus.CREATED, {"Location": place}
 
 
 @resource.get("/webhooks/<int:webhook_id>")
@@ -208,7 +103,7 @@ def show(webhook_id: int) -> dict[str, Any]:
 
     Its `ETag` is what `If-Match` asks for where it is changed.
     """
-    return _document(get_webhook(get_wiring().database, webhook_id))
+    return webhook_document(get_webhook(get_wiring().database, webhook_id))
 
 
 @resource.patch("/webhooks/<int:webhook_id>")
@@ -224,7 +119,7 @@ def change(changes: dict[str, Any], webhook_id: int) -> dict[str, Any]:
     """
     wiring = get_wiring()
     before = get_webhook(wiring.database, webhook_id)
-    document = _document(before)
+    document = webhook_document(before)
     insist_on_match(WebhookDocument().dump(document))
     wanted = document | changes
     after = change_webhook(
@@ -235,7 +130,7 @@ def change(changes: dict[str, Any], webhook_id: int) -> dict[str, Any]:
         seen=before.version,
         by=hand(),
     )
-    return _document(after)
+    return webhook_document(after)
 
 
 @resource.delete("/webhooks/<int:webhook_id>")
@@ -261,7 +156,7 @@ def rotate(webhook_id: int) -> dict[str, Any]:
     """
     wiring = get_wiring()
     webhook, secret = rotate_secret(wiring.database, wiring.seal, webhook_id, by=hand())
-    return _document(webhook) | {"secret": secret}
+    return webhook_document(webhook) | {"secret": secret}
 
 
 @resource.post("/webhooks/<int:webhook_id>/test")
@@ -273,7 +168,7 @@ def test(webhook_id: int) -> dict[str, Any]:
 
     It is sent within some seconds, as `webhook.test`; its deliveries say whether it arrived.
     """
-    return _delivery(send_test(get_wiring().database, webhook_id, by=hand()))
+    return delivery_document(send_test(get_wiring().database, webhook_id, by=hand()))
 
 
 @resource.get("/webhooks/<int:webhook_id>/deliveries")
@@ -293,7 +188,7 @@ def deliveries(asked: dict[str, Any], webhook_id: int) -> Answer:
     )
     shown = found[: asked["limit"]]
     cursor = cursor_of(shown[-1].id) if len(found) > len(shown) else None
-    page, headers = page_of([_delivery(one) for one in shown], cursor)
+    page, headers = page_of([delivery_document(one) for one in shown], cursor)
     return page, HTTPStatus.OK, headers
 
 
@@ -307,35 +202,4 @@ def again(webhook_id: int, delivery_id: int) -> dict[str, Any]:
     It has the same `webhook-id`, by which a receiver knows that it is the same event.
     """
     database = get_wiring().database
-    return _delivery(send_again(database, webhook_id, delivery_id, by=hand()))
-
-
-def _document(webhook: Webhook) -> dict[str, Any]:
-    return {
-        "id": webhook.id,
-        "url": webhook.url,
-        "description": webhook.description,
-        "events": list(webhook.events),
-        "enabled": webhook.is_on,
-        "disabled_at": webhook.disabled_at,
-        "disabled_because": webhook.disabled_why,
-        "former_secret_until": webhook.former_until,
-        "created_at": webhook.created_at,
-    }
-
-
-def _delivery(delivery: Delivery) -> dict[str, Any]:
-    waits = delivery.state is DeliveryState.WAITING
-    return {
-        "id": delivery.id,
-        "event_id": delivery.told.event_id,
-        "type": delivery.told.event,
-        "case": delivery.told.case_id,
-        "state": delivery.state,
-        "attempts": delivery.attempts,
-        "status": delivery.status,
-        "failure": delivery.failure,
-        "created_at": delivery.created_at,
-        "tried_at": delivery.tried_at,
-        "next_at": delivery.next_at if waits else None,
-    }
+    return delivery_document(send_again(database, webhook_id, delivery_id, by=hand()))
