@@ -25,6 +25,7 @@ from hematovision.services.repeats import (
     Asked,
     Claim,
     claim,
+    find_done,
     finish,
     forget_old,
     release,
@@ -91,7 +92,23 @@ def test_something_else_under_the_same_key_is_refused(database: Database, user_i
 
 def test_request_that_was_let_go_of_comes_again(database: Database, user_id: int) -> None:
     release(database, begin(database, ask(user_id)))
-    end(database, begin(database, ask(user_id, what=2)))
+    with pytest.raises(IdempotencyKeyReusedError):
+        begin(database, ask(user_id, what=2))
+    end(database, begin(database, ask(user_id)))
+
+
+def test_part_that_was_done_is_found_whoever_works_on_the_request(
+    database: Database, user_id: int
+) -> None:
+    first = begin(database, ask(user_id))
+    assert find_done(database, first.of(0)) is None
+    with database.transaction() as records:
+        records.claims.add(first.of(0), now=NOW, became=7)
+    release(database, first)
+    later = begin(database, ask(user_id))
+    assert (find_done(database, later.of(0)), find_done(database, later.of(1))) == (7, None)
+    forget_old(database, now=NOW + 2 * KEPT)
+    assert find_done(database, later.of(0)) is None
 
 
 def test_request_of_a_killed_server_is_taken_over_and_it_answers_no_more(

@@ -274,7 +274,7 @@ def test_request_that_cannot_be_let_go_of_is_answered(
     program: FlaskClient, works: Works, database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     def refuse(*asked: object) -> None:
-        if "DELETE FROM idempotency_keys" in str(asked[2]) and works.done:
+        if "UPDATE idempotency_keys" in str(asked[2]) and works.done:
             raise OSError("the database is gone")
 
     works.ends = lambda: Response("later", HTTPStatus.SERVICE_UNAVAILABLE)
