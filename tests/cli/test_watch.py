@@ -1,12 +1,13 @@
 import json
 import signal
+import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Engine, event
 from tests.conftest import EmptyReader, StubReader
 
 from hematovision.cells import CellReader, Reading, RgbImage
@@ -169,21 +170,20 @@ def test_folder_that_is_away_for_a_while_is_told_once(
 def test_database_that_is_away_costs_no_file(
     run: Run, folder: Path, jpeg: bytes, tools: Tools, settings: Settings
 ) -> None:
-    database = open_database("", settings.data_folder)
+    open_database("", settings.data_folder).close()
+    away = []
 
-    def rename(one: str, other: str) -> None:
-        with database.engine.begin() as connection:
-            connection.execute(text(f"ALTER TABLE {one} RENAME TO {other}"))
+    def refuse(*_: object) -> None:
+        if away:
+            raise sqlite3.OperationalError("unable to open database file")
 
     drop(folder, "a.jpg", jpeg)
-    pauses = [
-        lambda: rename("claims", "away"),
-        *[None] * 5,
-        lambda: rename("away", "claims"),
-        None,
-    ]
-    done = run(*QUICK, folder, tools=pausing(tools, *pauses))
-    database.close()
+    pauses = [lambda: away.append(True), *[None] * 5, away.clear, None]
+    event.listen(Engine, "before_cursor_execute", refuse)
+    try:
+        done = run(*QUICK, folder, tools=pausing(tools, *pauses))
+    finally:
+        event.remove(Engine, "before_cursor_execute", refuse)
     assert done.stderr == "a.jpg: The database does not answer.\n"
     assert done.stdout.startswith("read\ta.jpg")
 

@@ -64,6 +64,8 @@ MOST_VACUUMED = 2**28
 
 FULL = re.compile("disk is full|No space left on device|disk I/O error")
 """What SQLite and PostgreSQL say where there is no room; SQLite also where its log has none."""
+BUG = re.compile("no such|has no column|syntax error")
+"""What SQLite says of a statement that is wrong; PostgreSQL's driver has another class for it."""
 
 log = logging.getLogger(__name__)
 
@@ -346,6 +348,8 @@ def _named_failures() -> Iterator[None]:
     try:
         yield
     except (OperationalError, InterfaceError) as error:
+        if BUG.search(str(error.orig)):
+            raise
         log.warning("The database cannot be used: %s", " ".join(str(error.orig).split()))
         if FULL.search(str(error.orig)):
             raise StorageFullError("The database has no room left.") from error
