@@ -32,7 +32,7 @@ setup: .venv/full ## Set up everything: training, tests, tools
 	@echo "Ready: $(BIN)/hematovision"
 
 test: setup lint ## Check style and types, then run all tests with coverage
-	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term-missing:skip-covered
+	$(BIN)/python -m pytest -n 4 --dist loadfile --cov --cov-report=term-missing:skip-covered
 
 lint: .venv/full ## Check style, types, floors, secrets and known weaknesses
 	$(BIN)/ruff check .
