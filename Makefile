@@ -15,10 +15,12 @@ ALLOCATOR := $(firstword $(wildcard /usr/lib/*/libtcmalloc_minimal.so.4))
 LEARN := $(if $(ALLOCATOR),LD_PRELOAD=$(ALLOCATOR) TCMALLOC_RELEASE_RATE=0) $(BIN)/hematovision
 # Further catalogues that translate what has no translation yet.
 FROM ?=
+# What a target that measures is told.
+ARGUMENTS ?=
 # A finished locator.onnx to take in the place of teaching one.
 LOCATOR ?=
 
-.PHONY: help run setup test lint bench train folds evaluate notebook pictures translations lock clean
+.PHONY: help run setup test lint audit secrets sbom bench fuzz load train folds evaluate notebook pictures translations lock clean
 
 help: ## Say what each target does
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -30,18 +32,36 @@ setup: .venv/full ## Set up everything: training, tests, tools
 	@echo "Ready: $(BIN)/hematovision"
 
 test: setup lint ## Check style and types, then run all tests with coverage
-	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term-missing:skip-covered
+	$(BIN)/python -m pytest -n 4 --dist loadfile --cov --cov-report=term-missing:skip-covered
 
-lint: .venv/full ## Check style, types and floors
+lint: .venv/full ## Check style, types, floors, secrets and known weaknesses
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(MAKE) --no-print-directory -j 2 audit secrets
+
+audit: .venv/full ## Ask whether weaknesses of the pinned versions are known
+	$(BIN)/python .ci/audit.py
+
+secrets: .venv/full ## Look for secrets that nobody has said are none
+	$(BIN)/python .ci/secret_scan.py
+
+sbom: .venv/full ## List what a plain installation holds, in docs/sbom.json
+	$(BIN)/python .ci/sbom.py
 
 bench: .venv/full ## Measure how fast photos are read, reviewed and found again, and the record is proved
 	$(BIN)/python benchmarks/bench.py
 	$(BIN)/python -m benchmarks.history
 	$(BIN)/python -m benchmarks.audit
+
+fuzz: .venv/full ## Send 100,000 mutated pictures, 10,000 mutated ZIPs, and whatever the API may get
+	$(BIN)/python -m fuzzing.images --number 100000
+	$(BIN)/python -m fuzzing.archives --number 10000
+	$(BIN)/python -m fuzzing.api
+
+load: .venv/full ## Press a real server with 64 clients for five minutes; ARGUMENTS="--seconds 60"
+	$(BIN)/python -m benchmarks.load $(ARGUMENTS)
 
 train: .venv/full ## Make the model folder from the pictures in DATA
 	$(LEARN) train --data $(DATA) --backbone-weights $(BACKBONE) \

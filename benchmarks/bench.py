@@ -27,10 +27,13 @@ from rich.table import Table
 from hematovision.config import Settings
 from hematovision.learning.network import backbone_of
 from hematovision.people import Role
-from hematovision.services.accounts import Hand, add_token, add_user
+from hematovision.services.accounts import add_user
+from hematovision.services.hands import Hand
 from hematovision.services.readings import read_image
+from hematovision.services.tokens import add_token
 from hematovision.storage.database import open_database
 from hematovision.vision.bundle import CLASSIFIER_FILE, KERAS_FILE
+from hematovision.vision.decoders import open_decoders
 from hematovision.vision.reader import load_reader
 from hematovision.vision.runtime import Network
 
@@ -132,7 +135,7 @@ def measure(data: Path) -> dict[str, float]:
     """Run every part once, in one process and one server beside it."""
     photos = [path.read_bytes() for path in sorted((data / "bccd" / "photos").glob("*.jpg"))]
     folder = Settings.from_environment().model_folder
-    reader = load_reader(folder)
+    reader, decoder = load_reader(folder), open_decoders()
     size = reader.bundle.crop.size
     crop = np.random.default_rng(0).integers(0, 255, (1, size, size, 3), dtype=np.uint8)
     network = one_view(keras.models.load_model(folder / KERAS_FILE))
@@ -141,7 +144,8 @@ def measure(data: Path) -> dict[str, float]:
     result = {
         "a_keras_predict_ms": median_ms(lambda: network.predict(ready, verbose=0)),
         "b_classifier_ms": median_ms(lambda: classifier(crop)),
-        "c_pipeline_ms": median_ms(lambda: read_image(photos[0], reader=reader)),
+        "c_pipeline_ms": median_ms(lambda: read_image(photos[0], reader=reader, decoder=decoder)),
+        "c_decoded_here_ms": median_ms(lambda: read_image(photos[0], reader=reader)),
     }
     port, token = free_port(), make_token()
     server, _ = start_server(port)
@@ -149,14 +153,16 @@ def measure(data: Path) -> dict[str, float]:
         result["d_post_predict_ms"] = median_ms(lambda: post(port, photos[0], token))
         running = psutil.Process(server.pid)
         result["f_memory_after_reading_mb"] = running.memory_info().rss / 1e6
-        (worker,) = running.children()
+        (worker,) = (one for one in running.children() if "worker" in one.cmdline())
+        decoders = [one for one in running.children() if one != worker]
+        result["f_memory_of_decoder_mb"] = max(one.memory_info().rss for one in decoders) / 1e6
         result["f_memory_of_worker_mb"] = worker.memory_info().rss / 1e6
     finally:
         server.terminate()
         server.wait()
     start = time.perf_counter()
     for photo in photos[:PHOTOS]:
-        read_image(photo, reader=reader)
+        read_image(photo, reader=reader, decoder=decoder)
     result["e_photos_a_second"] = min(PHOTOS, len(photos)) / (time.perf_counter() - start)
     result |= measure_start()
     result |= measure_gallery(reader, photos)
@@ -196,12 +202,14 @@ def main() -> None:
         ("(a) Keras model.predict, one ready crop, one view", "a_keras_predict_ms", "ms"),
         ("(b) classifier, one ready crop, all its views", "b_classifier_ms", "ms"),
         ("(c) pipeline, JPEG of 640x480 to readings", "c_pipeline_ms", "ms"),
+        ("(c) the same, decoded in this process", "c_decoded_here_ms", "ms"),
         ("(d) POST /predict as JSON", "d_post_predict_ms", "ms"),
         (f"(e) pipeline over {PHOTOS} photos", "e_photos_a_second", "photos/s"),
         ("(f) serve, until it answers", "f_start_s", "s"),
         ("(f) its memory at start", "f_memory_at_start_mb", "MB"),
         ("(f) its memory after reading photos", "f_memory_after_reading_mb", "MB"),
         ("(f) that of its worker beside it", "f_memory_of_worker_mb", "MB"),
+        ("(f) that of a process that decodes", "f_memory_of_decoder_mb", "MB"),
     )
     rows += tuple(
         (f"(g) gallery of {cells} cells: {what}", f"{key}_{cells}_ms", "ms")

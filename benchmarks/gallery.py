@@ -24,6 +24,7 @@ from hematovision.services.crops import Album, prepare_crops
 from hematovision.services.hands import Hand
 from hematovision.storage.cases import Case
 from hematovision.storage.database import Database, open_database
+from hematovision.vision.decoders import open_decoders
 from hematovision.web import create_app
 from hematovision.web.access import SIGN_IN
 
@@ -154,8 +155,9 @@ def _make_case(
     now = datetime.now(UTC)
     with database.transaction() as records:
         case = records.cases.add(f"bench {cells}", "", by=None, now=now)
-    files = app.extensions["hematovision"].files
-    desk = Desk(database, files, reader)
+    wiring = app.extensions["hematovision"]
+    files, decoder = wiring.files, wiring.decoder
+    desk = Desk(database, files, reader, decoder=decoder)
     place = 0
     while _count(database, case) < cells:
         photo = photos[place % len(photos)] + str(place // len(photos)).encode()
@@ -165,7 +167,7 @@ def _make_case(
     with database.reading() as records:
         read = [photo.id for photo in records.photos.list(case.id)]
     # As a worker does when nothing more waits.
-    prepare_crops(Album(database, files), case.id, read)
+    prepare_crops(Album(database, files, decoder=decoder), case.id, read)
     return case
 
 
@@ -177,7 +179,7 @@ def _count(database: Database, case: Case) -> int:
 @contextlib.contextmanager
 def _site(settings: Settings, reader: CellReader) -> Iterator[tuple[str, Flask, Database]]:
     database = open_database(settings.database_url, settings.data_folder)
-    app = create_app(settings, reader, database)
+    app = create_app(settings, reader, database, decoder=open_decoders())
     server: Any = waitress.create_server(app, host="127.0.0.1", port=0)
     thread = threading.Thread(target=server.run)
     thread.start()

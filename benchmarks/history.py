@@ -111,6 +111,7 @@ def searches(readings: int = READINGS) -> Mapping[str, Wanted]:
         "class": Wanted(label="neutrophil"),
         "class, rare": Wanted(label="plasma_cell"),
         "class, none": Wanted(label="blast"),
+        "class, blind": Wanted(label="neutrophil", blind={3, 4}),
         "unidentified": Wanted(label="unidentified"),
         "state, most": Wanted(state=CaseState.SIGNED),
         "state, few": Wanted(state=CaseState.OPEN),

@@ -11,8 +11,8 @@ from typing import Any
 import requests
 
 from hematovision.people import Role
-from hematovision.services.accounts import add_token
 from hematovision.services.hands import Hand
+from hematovision.services.tokens import add_token
 from hematovision.storage.database import Database
 
 from .services.signatures import PASSWORD, add_person

@@ -100,7 +100,7 @@ class Installation:
 
     def children(self, process: psutil.Popen) -> list[psutil.Process]:
         """Find the workers that a server has started."""
-        return [child for child in process.children() if lives(child)]
+        return [one for one in process.children() if lives(one) and "worker" in one.cmdline()]
 
 
 @contextmanager

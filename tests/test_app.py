@@ -22,6 +22,19 @@ def test_gunicorn_accepts_the_line_of_the_procfile(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_application_decodes_in_processes_of_their_own(tmp_path: Path) -> None:
+    program = "from app import app, decoder; print(type(decoder).__name__)"
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env=os.environ | {"HEMATOVISION_DATA_FOLDER": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == ("DecoderPool" if sys.platform == "linux" else "Here")
+
+
 def test_procfile_names_a_worker() -> None:
     _, line = (ROOT / "Procfile").read_text().splitlines()
     assert line == "worker: hematovision worker"
@@ -29,5 +42,5 @@ def test_procfile_names_a_worker() -> None:
 
 def test_root_file_is_a_few_lines_that_make_the_application() -> None:
     lines = [line for line in (ROOT / "app.py").read_text().splitlines() if line]
-    assert len(lines) == 6
-    assert lines[-1] == "app = create_app(settings, queue=open_queue(settings))"
+    assert len(lines) == 10
+    assert lines[-1] == "app = create_app(settings, queue=open_queue(settings), decoder=decoder)"

@@ -1,5 +1,8 @@
+import os
 import re
+import subprocess
 from dataclasses import asdict, fields
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -26,12 +29,38 @@ def test_nothing_set_gives_the_defaults() -> None:
         pytest.param(
             "TRUSTED_HOSTS", " a.example, .b.example,", ("a.example", ".b.example"), id="hosts"
         ),
+        pytest.param(
+            "WEBHOOK_NETWORKS",
+            "10.1.0.0/16, fd12::/16,",
+            (ip_network("10.1.0.0/16"), ip_network("fd12::/16")),
+            id="networks",
+        ),
         pytest.param("PORT", "", 5000, id="empty"),
+        pytest.param("LOG_FORMAT", "JSON", "json", id="word"),
     ],
 )
 def test_variable_sets_its_setting(variable: str, text: str, value: object) -> None:
     settings = Settings.from_environment({PREFIX + variable: text})
     assert getattr(settings, variable.lower()) == value
+
+
+@pytest.mark.parametrize("variable", ["RATE_LIMIT", "RATE_LIMIT_VISITORS"])
+@pytest.mark.parametrize("text", ["1 per second", "600 per minute", "999999999 per day", "off"])
+def test_rate_is_a_number_a_time_or_off(variable: str, text: str) -> None:
+    settings = Settings.from_environment({PREFIX + variable: text})
+    assert getattr(settings, variable.lower()) == text
+
+
+@pytest.mark.parametrize("text", ["600", "0 per day", "5 per week", "1 per day;2 per day", "no"])
+def test_rate_that_is_none_is_refused_by_name(text: str) -> None:
+    with pytest.raises(ValueError, match=f"{PREFIX}RATE_LIMIT is .*600 per minute"):
+        Settings.from_environment({PREFIX + "RATE_LIMIT": text})
+
+
+@pytest.mark.parametrize("text", ["10.1.0.1/16", "10.1", "lis", "10.0.0.0/8;10.1.0.0/16"])
+def test_network_that_is_none_is_refused_by_name(text: str) -> None:
+    with pytest.raises(ValueError, match=f"{PREFIX}WEBHOOK_NETWORKS is '{text}'"):
+        Settings.from_environment({PREFIX + "WEBHOOK_NETWORKS": text})
 
 
 @pytest.mark.parametrize("text", ["-1", "4k", "1.5", " 1", "²", "1_000"])
@@ -59,6 +88,19 @@ def test_number_out_of_range_is_refused_by_name(variable: str, text: str, limits
         Settings.from_environment({PREFIX + variable: text})
 
 
+@pytest.mark.parametrize(
+    ("variable", "known"), [("LOG_FORMAT", "text or json"), ("TRACES", "off or otlp")]
+)
+def test_word_that_nobody_knows_is_refused_by_name(variable: str, known: str) -> None:
+    with pytest.raises(ValueError, match=f"{PREFIX}{variable} is 'xml'; it must be {known}"):
+        Settings.from_environment({PREFIX + variable: "xml"})
+
+
+def test_as_many_photos_are_read_at_once_as_there_are_cores_unless_it_is_set() -> None:
+    assert Settings().readings_at_once == os.cpu_count()
+    assert Settings(reading_slots=3).readings_at_once == 3
+
+
 def test_every_number_has_a_range_that_holds_its_default() -> None:
     defaults = {name: value for name, value in asdict(Settings()).items() if type(value) is int}
     assert set(RANGES) == set(defaults)
@@ -74,16 +116,25 @@ def test_request_holds_more_than_one_file() -> None:
     assert settings.max_request_bytes > settings.max_file_bytes
 
 
-def test_every_setting_is_in_the_example() -> None:
-    example = (ROOT / ".env.example").read_text()
-    given = dict(re.findall(rf"^({PREFIX}\w+)=(.*)$", example, re.M))
+def test_every_setting_is_in_the_example_as_a_shell_reads_it() -> None:
+    said = subprocess.run(
+        ["/bin/sh", "-e", "-c", "set -a; . ./.env.example; env -0"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert not said.stderr
+    pairs = (line.partition("=") for line in said.stdout.split("\0"))
+    given = {name: text for name, _, text in pairs if name.startswith(PREFIX)}
     assert set(given) == VARIABLES
     assert Settings.from_environment(given) == Settings()
 
 
-def test_every_setting_is_documented() -> None:
+def test_every_setting_is_documented_once() -> None:
     documented = re.findall(rf"^\| `({PREFIX}\w+)` ", (ROOT / "docs/settings.md").read_text(), re.M)
-    assert set(documented) == VARIABLES
+    assert sorted(documented) == sorted(VARIABLES)
 
 
 def test_folder_of_a_user_whom_nobody_knows_is_named() -> None:

@@ -1,25 +1,31 @@
 """Whatever breaks under a real server: nothing is lost, nothing is there twice or half."""
 
+import hashlib
 import subprocess
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
+from uuid import uuid4
 
 import psutil
 import pytest
 import requests
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from hematovision.services.proving import prove
+from hematovision.services.repeats import LEASE
 from hematovision.services.vouching import vouches
 from hematovision.storage.cases import Case, CaseState
 from hematovision.storage.database import Database, connect, newest_version, version_of
 from hematovision.storage.photos import PhotoState
 from hematovision.storage.signatures import Signature
-from hematovision.storage.tables import CellRow, PhotoRow, ReadingRow
+from hematovision.storage.tables import AnswerRow, CellRow, PhotoRow, ReadingRow
 
 from .conftest import skip_or_fail
 from .databases import Postgres, postgres, redis
@@ -44,7 +50,7 @@ def serving(home: Installation, *arguments: str) -> Iterator[tuple[Door, list[st
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Installation]:
-    with installation(tmp_path, threads="1") as made:
+    with installation(tmp_path, threads="1", rate_limit="off") as made:
         yield made
 
 
@@ -248,42 +254,137 @@ def kill_with_photo(home: Installation, server: psutil.Process) -> None:
     home.until(killed)
 
 
-def test_what_was_answered_is_kept_however_often_the_server_is_killed(
+@dataclass(slots=True)
+class Sender:
+    """A program that sends pictures, and each again under its key until it is answered.
+
+    Attributes:
+        door: Where it asks.
+        answered: The reading of each picture that was answered, by its key.
+        left: Pictures whose first request died with the server, by their keys. The server says so
+            by 409 until that request's time is over.
+        repeated: How often a picture was sent again.
+    """
+
+    door: Door
+    answered: dict[str, int] = field(default_factory=dict)
+    left: dict[str, bytes] = field(default_factory=dict)
+    repeated: int = 0
+
+    def send_until(self, stop: threading.Event) -> None:
+        """Send one picture after the other."""
+        while not stop.is_set():
+            key = str(uuid4())
+            picture = picture_of(key)
+            while not self.settles(key, picture):
+                self.repeated += 1
+                time.sleep(0.01)
+
+    def settles(self, key: str, picture: bytes) -> bool:
+        """Send a picture once; tell whether it need not be sent again now."""
+        try:
+            answer = self.send(key, picture)
+        except requests.RequestException:
+            return False
+        if answer.ok:
+            (reading,) = answer.json()["readings"]
+            self.answered[key] = reading["id"]
+        elif answer.status_code == HTTPStatus.CONFLICT:
+            assert answer.json()["code"] == "idempotency_key_busy"
+            assert int(answer.headers["Retry-After"]) > 0
+            self.left[key] = picture
+        return answer.ok or key in self.left
+
+    def send(self, key: str, picture: bytes) -> requests.Response:
+        return self.door.ask(
+            "POST",
+            "/api/v1/readings",
+            files={"image": ("smear.png", picture)},
+            headers={"Idempotency-Key": key},
+        )
+
+
+def picture_of(key: str) -> bytes:
+    """Draw a picture that no other key sends."""
+    return field_pictures(1)[0] + key.encode()
+
+
+def readings_of(database: Database, key: str) -> Sequence[int]:
+    """Find the readings of what was sent under a key."""
+    sha256 = hashlib.sha256(picture_of(key)).hexdigest()
+    found = (
+        select(ReadingRow.photo_id)
+        .join(PhotoRow, PhotoRow.id == ReadingRow.photo_id)
+        .where(PhotoRow.image_sha256 == sha256)
+    )
+    with database.reading() as records:
+        return records.session.scalars(found).all()
+
+
+def let_leases_run_out(database: Database) -> None:
+    """Let all that was claimed and not answered be claimed long ago."""
+    with database.transaction() as records:
+        claimed = update(AnswerRow).where(AnswerRow.answer.is_(None))
+        records.session.execute(claimed.values(claimed_at=datetime.now(UTC) - LEASE))
+
+
+@contextmanager
+def sending(senders: Sequence[Sender]) -> Iterator[None]:
+    """Let all send for as long as this lasts, and until each was told of its last picture."""
+    stop = threading.Event()
+    with ThreadPoolExecutor(len(senders)) as pool:
+        sent = [pool.submit(sender.send_until, stop) for sender in senders]
+        try:
+            yield
+        finally:
+            stop.set()
+    for one in sent:
+        one.result()
+
+
+def test_what_was_answered_is_kept_once_however_often_the_server_is_killed(
     home: Installation,
 ) -> None:
-    answered: list[str] = []
-    stop = threading.Event()
-    picture = field_pictures(1)[0]
-
-    def send() -> None:
-        number = 0
-        while not stop.is_set():
-            number += 1
-            with suppress(requests.RequestException):
-                answer = door.read(picture + f"{threading.get_ident()}-{number}".encode())
-                if answer.ok:
-                    answered.append(answer.headers["Content-Location"])
-            time.sleep(0.01)
-
     with serving(home) as (door, command):
-        senders = [threading.Thread(target=send) for _ in range(3)]
-        for sender in senders:
-            sender.start()
-        try:
+        senders = [Sender(door) for _ in range(3)]
+        with sending(senders):
             for number in range(3, 8):
-                enough = len(answered) + number
-                home.until(lambda enough=enough: len(answered) >= enough)
+                enough = sum(len(one.answered) for one in senders) + number
+                home.until(
+                    lambda enough=enough: sum(len(one.answered) for one in senders) >= enough
+                )
                 home.processes[-1].kill()
                 home.processes[-1].wait()
                 home.start(*command)
                 door.wait()
-        finally:
-            stop.set()
-            for sender in senders:
-                sender.join()
-        for location in answered:
-            assert door.ask("GET", location.replace(door.url, "")).ok
+        assert any(sender.repeated for sender in senders)
+        for sender in senders:
+            assert_each_is_there_once(home.database, sender)
+            assert_the_rest_is_done(home.database, sender)
         assert_proved(home.database)
+
+
+def assert_each_is_there_once(database: Database, sender: Sender) -> None:
+    """Insist that what was answered is on record once, also after it came again."""
+    for key, photo_id in sender.answered.items():
+        assert readings_of(database, key) == [photo_id]
+        again = sender.send(key, picture_of(key))
+        assert again.headers["Idempotency-Replayed"] == "true"
+        assert [one["id"] for one in again.json()["readings"]] == [photo_id]
+        assert readings_of(database, key) == [photo_id]
+
+
+def assert_the_rest_is_done(database: Database, sender: Sender) -> None:
+    """Insist that what died with the server is there once when its time is over.
+
+    Also where the server was killed between the commit of the reading and that of its answer.
+    """
+    before = {key: len(readings_of(database, key)) for key in sender.left}
+    assert set(before.values()) <= {0, 1}
+    let_leases_run_out(database)
+    for key, picture in sender.left.items():
+        assert sender.send(key, picture).ok
+        assert len(readings_of(database, key)) == 1
 
 
 def test_of_many_workers_at_one_batch_each_photo_has_one(home: Installation) -> None:

@@ -3,7 +3,7 @@ import stat
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -15,6 +15,7 @@ from hematovision import jobs
 from hematovision.cells import LoadReader, ModelIdentity, Reading, RgbImage
 from hematovision.config import Settings
 from hematovision.errors import ModelMissingError
+from hematovision.exchange.posting import Answer, Poster
 from hematovision.jobs import (
     MOST_WAKES,
     SWEEP_SECONDS,
@@ -24,13 +25,17 @@ from hematovision.jobs import (
     Worker,
     open_queue,
 )
+from hematovision.people import Role
 from hematovision.services.batches import LEASE, Desk, add_photo
 from hematovision.services.cases import open_case
+from hematovision.services.delivering import Courier
 from hematovision.services.hands import Hand
 from hematovision.services.models import promote
+from hematovision.services.repeats import Asked, claim
 from hematovision.services.retention import Policy
 from hematovision.services.rotation import SETTING
 from hematovision.services.shelf import Shelf
+from hematovision.services.webhooks import Wanted, add_webhook, send_test
 from hematovision.storage.cases import Case
 from hematovision.storage.database import Database, Records
 from hematovision.storage.files import Files
@@ -39,6 +44,7 @@ from hematovision.storage.sealing import Seal, mark_of
 from hematovision.storage.tables import PhotoRow, ReadingRow
 
 from .conftest import StubReader
+from .receivers import LOOPBACK, Receiver, receiver
 
 BY = Hand(None, "page", datetime(2026, 11, 25, 20, 0, tzinfo=UTC))
 NEVER = threading.Event()
@@ -104,6 +110,84 @@ def until(happened: Callable[[], object], seconds: float = 15) -> None:
     while not happened():
         assert time.monotonic() < end, "this does not happen"
         time.sleep(0.01)
+
+
+@pytest.fixture
+def there() -> Iterator[Receiver]:
+    with receiver() as there:
+        yield there
+
+
+def told_by(desk: Desk, there: Receiver) -> Courier:
+    """Add a webhook, with something that waits for it; give who tells it."""
+    seal = desk.files.seal
+    wanted = Wanted(there.url, "", ["case.signed"])
+    webhook, _ = add_webhook(desk.database, seal, wanted, LOOPBACK, by=BY)
+    send_test(desk.database, webhook.id, by=BY)
+    return Courier(desk.database, seal, Poster(LOOPBACK))
+
+
+def test_worker_tells_webhooks_while_it_reads(
+    desk: Desk, case: Case, jpeg: bytes, queue: Wakes, quick: None, there: Receiver
+) -> None:
+    slow = SlowReader()
+    desk = replace(desk, reader=slow)
+    add_photo(desk.database, desk.files, case, jpeg, by=BY)
+    with at_work(Worker(desk, queue, courier=told_by(desk, there))):
+        assert slow.began.wait(30)
+        until(lambda: there.heard, 30)
+        assert the_photo(desk.database).state is PhotoState.READING
+        slow.may_speak.set()
+
+
+def test_photos_are_read_while_a_webhook_does_not_answer(
+    desk: Desk, case: Case, jpeg: bytes, queue: Wakes, quick: None, there: Receiver
+) -> None:
+    asked, may_answer = threading.Event(), threading.Event()
+
+    class Silent(Poster):
+        def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+            asked.set()
+            assert may_answer.wait(60)
+            return Answer(200)
+
+    courier = replace(told_by(desk, there), post=Silent())
+    with at_work(Worker(desk, queue, courier=courier)) as answers:
+        assert asked.wait(30)
+        add_photo(desk.database, desk.files, case, jpeg, by=BY)
+        until(lambda: the_photo(desk.database).state is PhotoState.READ, 30)
+        may_answer.set()
+    assert answers == [True]
+
+
+def test_worker_that_cannot_tell_goes_on_when_it_can(
+    desk: Desk, queue: Wakes, quick: None, there: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    courier = told_by(desk, there)
+    with desk.database.transaction() as records:
+        assert records.laboratory.set(SETTING, "another", seen=0, by=None, now=BY.now)
+    with at_work(Worker(desk, queue, courier=courier)):
+        until(lambda: "Telling is interrupted" in caplog.text, 30)
+        assert there.heard == []
+        mark = mark_of(bytes(32))
+        with desk.database.transaction() as records:
+            assert records.laboratory.set(SETTING, mark, seen=1, by=None, now=BY.now)
+        until(lambda: there.heard, 30)
+
+
+def test_what_webhooks_were_told_is_forgotten_by_the_keeping_of_the_house(
+    desk: Desk, queue: Wakes, quick: None, there: Receiver
+) -> None:
+    told_by(desk, there)
+
+    def waits_still() -> int:
+        with desk.database.reading() as records:
+            return len(records.deliveries.list(1, limit=9))
+
+    assert waits_still() == 1
+    later = BY.now + timedelta(days=31)
+    with at_work(Worker(desk, queue, clock=lambda: later)):
+        until(lambda: not waits_still(), 30)
 
 
 def the_photo(database: Database) -> Photo:
@@ -429,6 +513,22 @@ def test_worker_deletes_what_was_kept_for_long_enough(
         until(lambda: the_photo(desk.database).file is None)
     assert the_photo(desk.database).state is PhotoState.READ
     assert desk.files.is_empty()
+
+
+def test_worker_forgets_what_was_answered_a_day_ago(desk: Desk, queue: Wakes) -> None:
+    with desk.database.transaction() as records:
+        ines = records.users.add("robot", Role.TECHNOLOGIST, now=BY.now)
+    asked = Asked(ines.id, "a key", bytes(32))
+    assert claim(desk.database, asked, seal=desk.files.seal, now=BY.now)
+    later = BY.now + timedelta(days=1)
+
+    def is_there() -> bool:
+        with desk.database.reading() as records:
+            return records.answers.are_there(before=later)
+
+    assert is_there()
+    with at_work(Worker(desk, queue, clock=lambda: later)):
+        until(lambda: not is_there())
 
 
 @pytest.mark.usefixtures("quick")

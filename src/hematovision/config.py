@@ -1,8 +1,10 @@
 """Settings: read once from the environment, then passed along."""
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +22,40 @@ RANGES = {
     "max_archive_files": (1, 10**6),
     "max_archive_bytes": (1, LARGE),
     "threads": (0, 256),
+    "decoders": (0, 64),
     "idle_minutes": (1, 24 * 60),
     "session_hours": (1, 24 * 7),
     "keep_days": (0, 36_500),
     "keep_case_days": (0, 36_500),
+    "reading_slots": (0, 256),
+    "reading_queue": (0, 1000),
+    "max_waiting_photos": (1, 10**9),
 }
 """The least and the most that a number may be."""
 
-SWITCHES = {"keep_pictures"}
+RATES = {"rate_limit", "rate_limit_visitors"}
+RATE = re.compile(r"[1-9]\d{0,8} per (second|minute|hour|day)")
+RATE_OFF = "off"
+
+LISTS: dict[str, Callable[[str], Any]] = {"trusted_hosts": str, "webhook_networks": ip_network}
+"""What has commas between its parts, and how each is read."""
+SWITCHES = {"keep_pictures", "oidc_only"}
+TEXTS = {
+    "secret_key",
+    "host",
+    "database_url",
+    "pictures_url",
+    "queue_url",
+    "trusted_proxy",
+    "oidc_issuer",
+    "oidc_client_id",
+    "oidc_client_secret",
+    "oidc_scopes",
+    "oidc_role_claim",
+    "oidc_roles",
+    "oidc_name",
+}
+CHOICES = {"log_format": ("text", "json"), "traces": ("off", "otlp")}
 WORDS = {"yes": True, "true": True, "on": True, "1": True} | {
     "no": False,
     "false": False,
@@ -50,12 +78,16 @@ class Settings:
         host: Where the server listens.
         port: Where the server listens.
         trusted_hosts: Host names under which the server answers; a leading dot admits subdomains.
+        trusted_proxy: The address of a server before this one, which says from where and how
+            somebody comes; empty: nobody is believed that.
         max_file_bytes: Larger files are refused.
         max_files: Most pictures in one request.
         max_pixels: Larger pictures are refused from their header.
         max_archive_files: Most files in one ZIP, pictures or not.
         max_archive_bytes: Of one ZIP no more is unpacked.
         threads: Threads that one inference may use; 0 takes every core.
+        decoders: Processes that decode pictures, at most, beside each server and worker; 0 for as
+            many as there are cores, 2 to 4.
         database_url: Where all but pictures is kept, as SQLAlchemy writes it; a file in
             `data_folder` when empty.
         admin_password_file: Holds the password that the first administrator gets.
@@ -67,9 +99,29 @@ class Settings:
             empty.
         idle_minutes: Who asks for nothing so long must sign in again.
         session_hours: After so long everybody must sign in again.
+        rate_limit: So often somebody who is signed in, or all their programs, may ask; `off` for no
+            limit.
+        rate_limit_visitors: So often an address may try to sign in, a link or a token.
         keep_days: Pictures are deleted so many days after they were sent; 0 keeps them.
         keep_case_days: Cases are erased so many days after something was last done in them, and
             readings of no case so many days after they were made; 0 keeps them.
+        webhook_networks: Of the laboratory, which webhooks may tell though they are not public.
+        oidc_issuer: The provider that signs people in beside passwords; empty for none.
+        oidc_client_id: What the provider calls this server.
+        oidc_client_secret: Proves to the provider that this server asks; none for a public client.
+        oidc_client_secret_file: Holds it in its first line.
+        oidc_scopes: What the provider is asked for.
+        oidc_role_claim: What the provider says of people that makes them something here.
+        oidc_roles: What each group is here, such as `hv-path=pathologist,hv-tech=technologist`.
+        oidc_name: What people call the provider; its host when empty.
+        oidc_only: Whether passwords let in administrators alone.
+        metrics_token_file: Holds the token that Prometheus shows; without it there is no
+            `/metrics`.
+        log_format: `text` for people, or `json`, a line an object, with one for every request.
+        traces: `otlp` sends traces to where the `OTEL_EXPORTER_OTLP_` variables say.
+        reading_slots: Requests that read photos at once; 0 for as many as there are cores.
+        reading_queue: Requests that may wait to read; more are told to come again.
+        max_waiting_photos: Photos of cases that may wait; more are not taken in.
     """
 
     model_folder: Path = PACKAGED_MODEL
@@ -78,12 +130,14 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 5000
     trusted_hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")
+    trusted_proxy: str = ""
     max_file_bytes: int = 100 * 2**20
     max_files: int = 32
     max_pixels: int = 40_000_000
     max_archive_files: int = 5000
     max_archive_bytes: int = 2**30
     threads: int = 0
+    decoders: int = 0
     database_url: str = field(default="", repr=False)
     admin_password_file: Path | None = None
     pictures_url: str = ""
@@ -91,13 +145,36 @@ class Settings:
     queue_url: str = field(default="", repr=False)
     idle_minutes: int = 15
     session_hours: int = 12
+    rate_limit: str = "600 per minute"
+    rate_limit_visitors: str = "60 per minute"
     keep_days: int = 0
     keep_case_days: int = 0
+    webhook_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    oidc_issuer: str = ""
+    oidc_client_id: str = ""
+    oidc_client_secret: str = field(default="", repr=False)
+    oidc_client_secret_file: Path | None = None
+    oidc_scopes: str = "openid profile"
+    oidc_role_claim: str = "groups"
+    oidc_roles: str = ""
+    oidc_name: str = ""
+    oidc_only: bool = False
+    metrics_token_file: Path | None = None
+    log_format: str = "text"
+    traces: str = "off"
+    reading_slots: int = 0
+    reading_queue: int = 16
+    max_waiting_photos: int = 10_000
 
     @property
     def max_request_bytes(self) -> int:
         """One file at its limit, and the form around it; many files share it."""
         return 2 * self.max_file_bytes
+
+    @property
+    def readings_at_once(self) -> int:
+        """So many requests read photos at once: as many as there are cores, unless it is set."""
+        return self.reading_slots or os.cpu_count() or 1
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -108,7 +185,8 @@ class Settings:
 
         Raises:
             ValueError: If a number is not a whole number within its range, a switch neither yes nor
-                no, or a folder is of a user whom nobody knows.
+                no, a rate or a network none, a word none of those that are known, or a folder is of
+                a user whom nobody knows.
         """
         given = {
             name: environment[PREFIX + name.upper()]
@@ -120,19 +198,26 @@ class Settings:
 
 def _parse(name: str, text: str) -> Any:
     """Turn the text of a variable into the type of its setting."""
+    for names, parse in PARSERS:
+        if name in names:
+            return parse(name, text)
     if name.endswith(("_folder", "_file")):
-        try:
-            return Path(text).expanduser()
-        except RuntimeError as error:
-            raise ValueError(f"{PREFIX}{name.upper()} is {text!r}: {error}") from error
-    if name == "trusted_hosts":
-        return tuple(host.strip() for host in text.split(",") if host.strip())
-    if name in {"secret_key", "host", "database_url", "pictures_url", "queue_url"}:
-        return text
-    if name in SWITCHES:
-        if text.lower() not in WORDS:
-            raise ValueError(f"{PREFIX}{name.upper()} is {text!r}; it must be yes or no.")
-        return WORDS[text.lower()]
+        return _parse_path(name, text)
+    return _parse_number(name, text)
+
+
+def _parse_text(_name: str, text: str) -> str:
+    return text
+
+
+def _parse_path(name: str, text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"{PREFIX}{name.upper()} is {text!r}: {error}") from error
+
+
+def _parse_number(name: str, text: str) -> int:
     least, most = RANGES[name]
     # Python refuses to read a number of thousands of digits.
     if not text.isdecimal() or len(text) > len(str(LARGE)) or not least <= int(text) <= most:
@@ -140,3 +225,39 @@ def _parse(name: str, text: str) -> Any:
             f"{PREFIX}{name.upper()} is {text!r}; it must be a whole number from {least} to {most}."
         )
     return int(text)
+
+
+def _parse_rate(name: str, text: str) -> str:
+    if text != RATE_OFF and not RATE.fullmatch(text):
+        raise ValueError(
+            f"{PREFIX}{name.upper()} is {text!r}; it must be such as “600 per minute”, or “off”."
+        )
+    return text
+
+
+def _parse_list(name: str, text: str) -> tuple[Any, ...]:
+    """Read the parts of a list; an empty one is left out."""
+    try:
+        return tuple(LISTS[name](part.strip()) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise ValueError(f"{PREFIX}{name.upper()} is {text!r}: {error}") from error
+
+
+def _parse_word(name: str, text: str) -> bool | str:
+    """Read a setting that is one of some words."""
+    known: Mapping[str, bool | str] = WORDS
+    if name in CHOICES:
+        known = {word: word for word in CHOICES[name]}
+    if text.lower() not in known:
+        choices = " or ".join(CHOICES.get(name, ("yes", "no")))
+        raise ValueError(f"{PREFIX}{name.upper()} is {text!r}; it must be {choices}.")
+    return known[text.lower()]
+
+
+PARSERS: tuple[tuple[Collection[str], Callable[[str, str], Any]], ...] = (
+    (LISTS, _parse_list),
+    (TEXTS, _parse_text),
+    (RATES, _parse_rate),
+    (SWITCHES, _parse_word),
+    (CHOICES, _parse_word),
+)

@@ -1,8 +1,23 @@
 """Every failure that a sender can act on, one class each. Anything else is a bug."""
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import ClassVar, Self
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """What is wrong with one field of a request.
+
+    Attributes:
+        field: Its name; of nested ones all names with dots between, such as `reviews.0.cell`.
+        reason: What is wrong.
+    """
+
+    field: str
+    reason: str
 
 
 class Phrase(str):
@@ -18,9 +33,11 @@ class HematoVisionError(Exception):
         advice: One sentence on how to go on.
         template: The message with `%(name)s` in the place of values; what pages translate.
         values: By name. Of a number, a page of another language writes the digits its own way.
+        seconds: After so many it may be tried again; 0 where waiting does not help.
     """
 
     advice: ClassVar[str] = ""
+    seconds: int = 0
 
     def __init__(self, template: str = "", /, **values: object) -> None:
         """Say what is wrong, in English; without values a template is the message as it stands."""
@@ -73,6 +90,47 @@ class FileTooLargeError(HematoVisionError):
         return cls("The file is larger than %(size)s MB.", size=megabytes(max_bytes))
 
 
+class FieldsInvalidError(HematoVisionError):
+    """What a program asks for has fields that are missing, unknown or wrong.
+
+    Attributes:
+        errors: What is wrong with which field.
+    """
+
+    advice = "Correct the fields that “errors” names; “/api/docs” says what each may be."
+
+    def __init__(
+        self, template: str, /, errors: Sequence[FieldError] = (), **values: object
+    ) -> None:
+        """Say which fields are wrong."""
+        super().__init__(template, **values)
+        self.errors = tuple(errors)
+
+
+class DocumentUnreadableError(HematoVisionError):
+    """What was sent is not JSON."""
+
+    advice = "Send one JSON document in UTF-8."
+
+
+class DocumentMissingError(HematoVisionError):
+    """A request that asks for a JSON document came with something else."""
+
+    advice = "Send a JSON document with the header “Content-Type: application/json”."
+
+
+class OutdatedError(HematoVisionError):
+    """What is to be changed is not as the program saw it last."""
+
+    advice = "Get it again, and send the change with the ETag that comes with it."
+
+
+class UnconditionalError(HematoVisionError):
+    """A change came without saying of which state it is a change."""
+
+    advice = "Send the ETag of what you saw as “If-Match”."
+
+
 class EmptyFileError(HematoVisionError):
     """The file has no bytes."""
 
@@ -89,6 +147,36 @@ class UnreadableImageError(HematoVisionError):
     """The header is sound but the pixels are not."""
 
     advice = "It was probably cut off while copying. Copy it again from the microscope."
+
+
+class DecodingTookTooLongError(HematoVisionError):
+    """The picture keeps its decoder busy for longer than any photo would."""
+
+    advice = "Save the photo anew with another program, as PNG or JPEG, and send that."
+
+
+class DecoderCrashedError(HematoVisionError):
+    """The process that decodes pictures did not survive this one."""
+
+    advice = "Save the photo anew with another program, as PNG or JPEG, and send that."
+
+
+class DecodersBusyError(HematoVisionError):
+    """All processes that decode pictures are at work, and many pictures wait."""
+
+    advice = "Send it again in a minute."
+    seconds = 10
+
+
+class ImageTooHeavyError(HematoVisionError):
+    """Decoding takes more memory than a picture of the largest size needs."""
+
+    advice = "Save the photo anew with another program, as PNG or JPEG, and send that."
+
+    @classmethod
+    def of_any(cls) -> Self:
+        """Say it of any picture."""
+        return cls("Decoding it takes more memory than is allowed.")
 
 
 class AnimatedImageError(HematoVisionError):
@@ -193,10 +281,84 @@ class NotSignedInError(HematoVisionError):
     advice = "Sign in. A program sends “Authorization: Bearer” with a token of its owner's account."
 
 
+class TokenUnknownError(NotSignedInError):
+    """A program shows a token that was never made, was taken away, or has ended."""
+
+    advice = "Make another on its owner's account page."
+
+
 class NotAllowedError(HematoVisionError):
     """Whoever is signed in may not do this."""
 
     advice = "Ask an administrator for another role, or have somebody who may do it."
+
+
+class ScopeMissingError(NotAllowedError):
+    """The owner of a token may do this, but the token was not given the right.
+
+    Attributes:
+        scope: The right, by the name that programs know.
+    """
+
+    advice = "Make a token that carries it, on its owner's account page."
+
+    scope: str = ""
+
+    @classmethod
+    def of(cls, scope: str) -> Self:
+        """Say which right is missing."""
+        error = cls("The token does not carry “%(scope)s”.", scope=scope)
+        error.scope = scope
+        return error
+
+
+class IdempotencyKeyInvalidError(HematoVisionError):
+    """The key of a request is none."""
+
+    advice = "Send 1 to 255 printable ASCII characters, best a random UUID, or no key."
+
+
+class IdempotencyKeyReusedError(HematoVisionError):
+    """Something else was asked under the key of a request."""
+
+    advice = "Take a new key for every new request, and the same only to send it again."
+
+
+class IdempotencyKeyBusyError(HematoVisionError):
+    """A request with the same key is being answered.
+
+    Attributes:
+        seconds: After so long it may have been.
+    """
+
+    advice = "Wait as long as “Retry-After” says, then send it again with the same key."
+
+    seconds: int = 2
+
+
+class TooManyRequestsError(HematoVisionError):
+    """Somebody asks more often than the server lets them.
+
+    Attributes:
+        seconds: After so long they may go on.
+    """
+
+    advice = "Wait so long, then go on more slowly. Programs find the seconds in “Retry-After”."
+
+    seconds: int = 0
+
+    @classmethod
+    def after(cls, seconds: int) -> Self:
+        """Say how long to wait."""
+        error = cls("Too many requests. The next is possible in %(wait)s.", wait=f"{seconds} s")
+        error.seconds = seconds
+        return error
+
+
+class ScopeInvalidError(HematoVisionError):
+    """A token is to carry nothing, or what it cannot carry."""
+
+    advice = "Choose among what its owner may do; no token may sign, erase or manage users."
 
 
 class SignInFailedError(HematoVisionError):
@@ -206,15 +368,9 @@ class SignInFailedError(HematoVisionError):
 
 
 class TooManySignInsError(HematoVisionError):
-    """So many sign-ins under one name failed that the next must wait.
-
-    Attributes:
-        seconds: How long.
-    """
+    """So many sign-ins under one name failed that the next must wait."""
 
     advice = "Wait, then try again; or ask an administrator for a link."
-
-    seconds: int = 0
 
     @classmethod
     def until(cls, seconds: int) -> Self:
@@ -272,6 +428,63 @@ class UserUnknownError(HematoVisionError):
     """Nobody has this name or number."""
 
     advice = "“hematovision users list” shows everybody."
+
+
+class ProviderUnreachableError(HematoVisionError):
+    """The provider that signs people in does not answer, or not as a provider does."""
+
+    advice = "Try again in a minute. A password of this server lets in all the same."
+
+
+class ProviderRefusedError(HematoVisionError):
+    """The provider did not sign somebody in."""
+
+    advice = "Try again; if it says no again, ask whoever runs it."
+
+
+class SignInUnprovenError(HematoVisionError):
+    """What came back from the provider does not prove who somebody is."""
+
+    advice = "Begin again on the page to sign in. It must be finished in the browser that began it."
+
+
+class RoleUnmappedError(HematoVisionError):
+    """The provider says nothing of somebody that makes them something here."""
+
+    advice = "Ask whoever runs it to put you into a group of HematoVision, then sign in again."
+
+
+class AccountShutError(HematoVisionError):
+    """Somebody whom the provider signs in is shut out here."""
+
+    advice = "Ask an administrator to let you in again."
+
+
+class PasswordElsewhereError(HematoVisionError):
+    """Somebody whom a provider signs in needs no password here."""
+
+    advice = "Change your password where you sign in."
+
+
+class AnotherPersonError(HematoVisionError):
+    """The provider signed in somebody other than who is signed in here."""
+
+    advice = "Sign in there as yourself, or sign out here first."
+
+
+class NotAskedAgainError(HematoVisionError):
+    """The provider let somebody through without asking who they are again."""
+
+    advice = (
+        "Ask whoever runs it to heed “max_age” and to send “auth_time”. Until then, ask an "
+        "administrator for a link that lets you choose a password for signing."
+    )
+
+
+class ConfirmationSpentError(HematoVisionError):
+    """That somebody confirmed who they are was used, is too old, or was for something else."""
+
+    advice = "Confirm once more who you are, then sign."
 
 
 class LastAdministratorError(HematoVisionError):
@@ -344,6 +557,12 @@ class PhotoUnknownError(HematoVisionError):
     """There is no such photo here."""
 
     advice = "Look for it in its case."
+
+
+class JobUnknownError(HematoVisionError):
+    """There is no such job, or it is not of whoever asks."""
+
+    advice = "The “Location” of the answer to what was sent says where its job is."
 
 
 class PictureNotKeptError(HematoVisionError):
@@ -500,19 +719,67 @@ class NothingConfirmedError(HematoVisionError):
     advice = "Name cells in the gallery. To export, let cases improve the model on their pages."
 
 
+class WebhookInvalidError(HematoVisionError):
+    """A webhook that cannot be: its address, its events, its description, or one too many."""
+
+    advice = (
+        "Give a complete https address that programs elsewhere know, and at least one event. An "
+        "address inside the laboratory must lie in HEMATOVISION_WEBHOOK_NETWORKS."
+    )
+
+
+class WebhookUnknownError(HematoVisionError):
+    """There is no such webhook, or it was never told this."""
+
+    advice = "Somebody may have deleted it; look at the list of webhooks."
+
+
+class WebhookOffError(HematoVisionError):
+    """The webhook is switched off, so it is told nothing."""
+
+    advice = "Switch it on first."
+
+
+class DeliveryWaitsError(HematoVisionError):
+    """What is to be sent again is still being sent."""
+
+    advice = "Wait for the attempts that are still to come; the page says when the next one is."
+
+
 class FolderTakenError(HematoVisionError):
     """A folder to write is there already; nothing is overwritten."""
 
     advice = "Name a folder that is not there yet."
 
 
+class BusyError(HematoVisionError):
+    """So many photos are being read, and wait to be, that another must come later."""
+
+    advice = "Wait a few seconds, then send it again; or send many photos as those of a case."
+    seconds = 5
+
+
+class QueueFullError(HematoVisionError):
+    """So many photos of cases wait to be read that no more are taken in."""
+
+    advice = "Wait until some are read, then send the rest; or let more workers read."
+    seconds = 60
+
+
 class DatabaseAwayError(HematoVisionError):
     """The database does not answer, or not in time; what was asked for was not done."""
 
     advice = "Nothing was changed. Try again in a moment."
+    seconds = 5
 
 
 class StorageFullError(HematoVisionError):
     """There is no room left where something was to be kept."""
 
-    advice = "Nothing was changed. Make room on the server's disk, then try again."
+    advice = (
+        "Nothing was changed. Ask whoever runs the server to make room on its disk, then try again."
+    )
+
+
+PASSING = (DatabaseAwayError, StorageFullError, DecodersBusyError)
+"""What is no fault of what was sent: it may be sent again as it is."""

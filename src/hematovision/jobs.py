@@ -17,8 +17,10 @@ from hematovision.services import batches
 from hematovision.services.batches import LEASE, Desk
 from hematovision.services.choosing import find_choice
 from hematovision.services.crops import Album, prepare_crops
+from hematovision.services.delivering import Courier, deliver_next, forget_told
 from hematovision.services.erasing import sweep
 from hematovision.services.hands import Hand
+from hematovision.services.repeats import forget_old
 from hematovision.services.retention import delete_due, find_due
 from hematovision.services.rotation import check_key
 from hematovision.services.shelf import Shelf
@@ -159,7 +161,8 @@ def _new_name() -> str:
 class Worker:
     """Reads what waits, one photo after the other, until it is told to stop.
 
-    A thread of its own reads; the one that runs the worker watches it and renews its lease.
+    A thread of its own reads; the one that runs the worker watches it and renews its lease. Another
+    tells webhooks what waits for them, so that no photo waits for another system.
 
     Attributes:
         desk: Where it reads.
@@ -169,6 +172,7 @@ class Worker:
         name: No other worker is called so.
         shelf: Has the model that reads now, looked at before each photo; without one, the model of
             the desk reads for good.
+        courier: Tells webhooks what waits; without one, nobody is told by this worker.
     """
 
     desk: Desk
@@ -177,6 +181,7 @@ class Worker:
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     name: str = field(default_factory=_new_name)
     shelf: Shelf | None = None
+    courier: Courier | None = None
     _stop: threading.Event = field(default_factory=threading.Event)
     _hand: InHand | None = None
     _uncut: dict[int, list[int]] = field(default_factory=dict)
@@ -187,8 +192,8 @@ class Worker:
         """Read until interrupted, or until the parent is gone.
 
         Returns:
-            Whether it came to an end with its photo; otherwise it was given back, and its thread
-            is not to be waited for.
+            Whether it came to an end with its photo and with what it was telling; otherwise the
+            photo was given back, and its threads are not to be waited for.
 
         Raises:
             StuckError: If one photo took too long. It stays in hand until its lease is over, so
@@ -198,16 +203,19 @@ class Worker:
         log.info("Worker %s reads with %s %s", self.name, model.name, model.version)
         thread = threading.Thread(target=self._read, name="reading", daemon=True)
         thread.start()
+        telling = threading.Thread(target=self._tell, name="telling", daemon=True)
+        telling.start()
         try:
             self._watch()
         except KeyboardInterrupt:
             log.info("Worker %s stops", self.name)
         self.stop()
-        thread.join(GRACE_SECONDS)
-        if not thread.is_alive():
-            return True
-        self._give_back()
-        return False
+        end = time.monotonic() + GRACE_SECONDS
+        for one in (thread, telling):
+            one.join(max(0.0, end - time.monotonic()))
+        if thread.is_alive():
+            self._give_back()
+        return not thread.is_alive() and not telling.is_alive()
 
     def stop(self) -> None:
         """Let it come to an end; not to be called by the handler of a signal, which could block."""
@@ -225,6 +233,16 @@ class Worker:
             except Exception:  # the database may be back at the next sweep
                 log.exception("Reading is interrupted; it goes on in %.0f s", SWEEP_SECONDS)
             self.queue.wait(SWEEP_SECONDS, self._stop)
+
+    def _tell(self) -> None:
+        """Tell webhooks what waits; what is interrupted is told again when its lease is over."""
+        while self.courier and not self._stop.is_set():
+            try:
+                while not self._stop.is_set() and deliver_next(self.courier, clock=self.clock):
+                    pass
+            except Exception:  # the database may be back at the next sweep
+                log.exception("Telling is interrupted; it goes on in %.0f s", SWEEP_SECONDS)
+            self._stop.wait(SWEEP_SECONDS)
 
     def _read_all(self) -> None:
         """Read until nothing waits."""
@@ -248,7 +266,8 @@ class Worker:
         photos = self._uncut.pop(case_id)
         if photos[CUT_AT_ONCE:]:
             self._uncut[case_id] = photos[CUT_AT_ONCE:]
-        album = Album(self.desk.database, self.desk.files, self.desk.max_pixels)
+        desk = self.desk
+        album = Album(desk.database, desk.files, desk.max_pixels, desk.decoder)
         prepare_crops(album, case_id, photos[:CUT_AT_ONCE])
         return True
 
@@ -266,9 +285,11 @@ class Worker:
         """Delete what must go, and once a day what was kept for long enough."""
         by = Hand(None, "worker", self.clock())
         sweep(self.desk.database, self.desk.files, by=by)
+        forget_old(self.desk.database, now=by.now)
         if self._kept is None or time.monotonic() - self._kept > KEEP_SECONDS:
             due = find_due(self.desk.database, self.desk.policy, now=by.now)
             delete_due(self.desk.database, self.desk.files, due, self.desk.policy, by=by)
+            forget_told(self.desk.database, now=by.now)
             self._kept = time.monotonic()
 
     def _take(self) -> Photo | None:

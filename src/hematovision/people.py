@@ -41,6 +41,8 @@ class Right(StrEnum):
     """Install models, try them in shadow, promote them and roll back."""
     ERASE = "erase"
     """Erase cases for good."""
+    CONNECT = "connect"
+    """Connect other systems: webhooks that tell them of signed cases."""
 
 
 RIGHTS_OF: dict[Role, frozenset[Right]] = {
@@ -55,10 +57,19 @@ RIGHTS_OF: dict[Role, frozenset[Right]] = {
             Right.SEE_QUALITY,
         }
     ),
-    Role.PATHOLOGIST: frozenset(Right) - {Right.MANAGE_USERS, Right.MANAGE_MODELS, Right.ERASE},
+    Role.PATHOLOGIST: frozenset(Right)
+    - {Right.MANAGE_USERS, Right.MANAGE_MODELS, Right.ERASE, Right.CONNECT},
     # The first person of a new machine is its administrator, and wants to read a photo.
     Role.ADMINISTRATOR: frozenset(Right),
 }
+
+OF_PEOPLE_ALONE = frozenset({Right.ERASE, Right.SIGN, Right.MANAGE_USERS})
+"""What no program may do, whoever made its token."""
+
+
+def rights_of_programs(role: Role) -> list[Right]:
+    """List what somebody of a role may let a program do, in the order of `Right`."""
+    return [right for right in Right if right in RIGHTS_OF[role] - OF_PEOPLE_ALONE]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +84,8 @@ class User:
         has_second_factor: Whether a code of an authenticator is asked for as well.
         is_disabled: Whether they are shut out.
         created_at: When the account was made, UTC.
+        scopes: What their program may do, as far as they may themselves; None where they ask in
+            person.
     """
 
     id: int
@@ -82,7 +95,10 @@ class User:
     has_second_factor: bool
     is_disabled: bool
     created_at: datetime
+    scopes: frozenset[Right] | None = None
 
     def may(self, right: Right) -> bool:
-        """Tell whether this person may do something."""
+        """Tell whether this person, or the program that shows their token, may do something."""
+        if self.scopes is not None and right not in self.scopes - OF_PEOPLE_ALONE:
+            return False
         return not self.is_disabled and right in RIGHTS_OF[self.role]

@@ -9,6 +9,7 @@ from hematovision.cells import CellReader
 from hematovision.cli import main
 from hematovision.cli.tools import Tools
 from hematovision.config import Settings
+from hematovision.vision.decoders import HERE
 
 Run = Callable[..., Result]
 
@@ -28,6 +29,7 @@ def tools(settings: Settings, reader: CellReader) -> Tools:
     return Tools(
         settings,
         load_reader=lambda folder, threads=0: reader,
+        open_decoders=lambda settings: HERE,
         keep_workers=lambda number, *_: nullcontext(),
     )
 

@@ -231,6 +231,7 @@ def test_workers_see_nothing_of_the_real_installation(tmp_path: Path) -> None:
         "HEMATOVISION_MODEL_FOLDER",
         "HEMATOVISION_DATA_FOLDER",
         "HEMATOVISION_THREADS",
+        "HEMATOVISION_DECODERS",
     }
     settings = Settings.from_environment(environment)
     assert (settings.data_folder, settings.threads) == (tmp_path, 2)

@@ -1,16 +1,19 @@
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from sqlite3 import connect
 
 import pytest
 from sqlalchemy import select
+from tests.conftest import StubReader
 
+from hematovision.cells import Reading, RgbImage
 from hematovision.cli import recording
 from hematovision.cli.tools import Tools
 from hematovision.config import Settings
 from hematovision.storage.audit import AuditEvent
-from hematovision.storage.database import Records, open_database
+from hematovision.storage.database import FILE, Records, open_database
 from hematovision.storage.tables import PhotoRow
 
 from .conftest import Run
@@ -120,6 +123,23 @@ def test_what_cannot_be_recorded_is_not_printed(
     assert result.stdout == ""
     assert "The readings cannot be recorded" in result.stderr
     assert photos(tools.settings) == []
+
+
+def test_database_that_goes_away_meanwhile_is_told(
+    run: Run, folder: Path, tools: Tools, settings: Settings
+) -> None:
+    class Parting(StubReader):
+        def read(self, photo: RgbImage, *, explain: bool = False) -> Sequence[Reading]:
+            with connect(settings.data_folder / FILE) as connection:
+                connection.execute("ALTER TABLE photos RENAME TO away")
+            connection.close()
+            return super().read(photo, explain=explain)
+
+    own = replace(tools, load_reader=lambda folder, threads=0: Parting())
+    result = run("classify", folder / "jane-doe-1.jpg", tools=own)
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert "cannot be recorded: The database does not answer. To read" in result.stderr
 
 
 @pytest.mark.parametrize(

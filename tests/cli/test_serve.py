@@ -6,13 +6,16 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
+from waitress import wasyncore
 
 from hematovision.cells import NOTICE
 from hematovision.cli.serve import open_server
@@ -199,6 +202,15 @@ def test_what_is_being_sent_waits_in_a_private_folder(settings: Settings) -> Non
     assert server.adj.ident is None
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="decodes in the process itself")
+def test_process_that_decodes_is_there_before_the_first_picture(settings: Settings) -> None:
+    server = open_server(replace(settings, port=0))
+    decoders = [one for one in psutil.Process().children() if "decoder" in str(one.cmdline())]
+    server.task_dispatcher.shutdown()
+    server.close()
+    assert decoders
+
+
 def test_served_page_answers(tmp_path: Path) -> None:
     environment = os.environ | {
         "HEMATOVISION_DATA_FOLDER": str(tmp_path / "private"),
@@ -226,3 +238,48 @@ def test_served_page_answers(tmp_path: Path) -> None:
         finally:
             server.terminate()
         assert str(tmp_path / "none") in server.stderr.read()
+
+
+@pytest.mark.parametrize(
+    ("proxy", "believed"),
+    [
+        pytest.param("", False, id="none"),
+        pytest.param("192.0.2.7", False, id="another"),
+        pytest.param("127.0.0.1", True, id="this one"),
+    ],
+)
+def test_only_the_trusted_proxy_says_how_somebody_comes(
+    settings: Settings, proxy: str, believed: bool
+) -> None:
+    server = open_server(replace(settings, port=0, trusted_proxy=proxy))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        headers = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "198.51.100.9"}
+        address = f"http://127.0.0.1:{server.effective_port}/sign-in"
+        request = urllib.request.Request(address, headers=headers)
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
+            assert ("Strict-Transport-Security" in answer.headers) is believed
+            assert answer.headers["Set-Cookie"].startswith("__Host-") is believed
+    finally:
+        server.trigger.pull_trigger(lambda: wasyncore.close_all(server._map))
+        thread.join(30)
+        server.task_dispatcher.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        pytest.param({"oidc_issuer": "http://id.lab.example"}, "OIDC_ISSUER", id="no TLS"),
+        pytest.param(
+            {"oidc_client_secret_file": Path("/no/such/file")}, "CLIENT_SECRET_FILE", id="no secret"
+        ),
+    ],
+)
+def test_single_sign_on_that_is_half_set_up_is_a_clear_error(
+    run: Run, tools: Tools, given: dict[str, object], words: str
+) -> None:
+    half = replace(tools.settings, port=0, **given)
+    result = run("serve", tools=replace(tools, settings=half))
+    assert result.exit_code == 1
+    assert words in result.stderr

@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 
 from hematovision.cli.tools import Tools
+from hematovision.cli.users import token
 from hematovision.config import Settings
-from hematovision.people import Role, User
+from hematovision.people import Right, Role, User
 from hematovision.services.accounts import get_linked, get_user
 from hematovision.services.passwords import password_fits
+from hematovision.services.tokens import DAYS, USUAL_DAYS, find_by_token
 from hematovision.storage.database import Database, open_database
 
 from .conftest import Run
@@ -35,6 +37,9 @@ def test_somebody_is_added_with_a_link_and_listed(run: Run, kept: Database) -> N
     assert (user.name, user.role) == ("ines.marin", Role.PATHOLOGIST)
     assert "once, within 24 hours" in result.stderr
     assert run("users", "list").stdout == "ines.marin\tpathologist\tlink\n"
+    with kept.transaction() as records:
+        records.identities.add("https://id.lab.example", "1", user.id, now=datetime.now(UTC))
+    assert run("users", "list").stdout == "ines.marin\tpathologist\tsingle sign-on\n"
 
 
 def test_somebody_is_added_with_a_password(run: Run, kept: Database, tmp_path: Path) -> None:
@@ -118,3 +123,36 @@ def test_database_that_cannot_be_used_is_told(run: Run, tools: Tools, address: s
     result = run("users", "list", tools=elsewhere)
     assert result.exit_code == 1
     assert "HEMATOVISION_DATABASE_URL" in result.stderr
+
+
+def test_token_is_printed_once_for_a_script(run: Run, kept: Database) -> None:
+    run("users", "add", "robot")
+    scopes = ("--scope", "read_photos", "--scope", "see_cases")
+    result = run("users", "token", "robot", "--label", "night", "--days", "7", *scopes)
+    assert (result.exit_code, result.stderr) == (0, "It is not shown again, and ends in 7 days.\n")
+    found = find_by_token(kept, result.stdout.strip(), now=datetime.now(UTC))
+    assert found
+    assert found.scopes == {Right.READ_PHOTOS, Right.SEE_CASES}
+
+
+def test_tokens_last_as_long_as_those_of_the_page() -> None:
+    days = next(option for option in token.params if option.name == "days")
+    assert days.type.choices == tuple(map(str, DAYS))
+    assert days.default == str(USUAL_DAYS)
+
+
+@pytest.mark.parametrize(
+    ("scopes", "code", "said"),
+    [
+        pytest.param((), 2, "--scope", id="none"),
+        pytest.param(("--scope", "sign"), 2, "is not one of", id="of people"),
+        pytest.param(("--scope", "connect"), 1, "has no “connect”", id="of another role"),
+    ],
+)
+def test_token_that_cannot_be_is_refused(
+    run: Run, kept: Database, scopes: tuple[str, ...], code: int, said: str
+) -> None:
+    run("users", "add", "robot")
+    result = run("users", "token", "robot", *scopes)
+    assert (result.exit_code, result.stdout) == (code, "")
+    assert said in result.stderr

@@ -26,10 +26,12 @@ from hematovision.services.review import Said, name_cells
 from hematovision.storage.belongings import CASES
 from hematovision.storage.cases import Case
 from hematovision.storage.database import FILE, Database
+from hematovision.storage.deliveries import Told
 from hematovision.storage.files import Files
 from hematovision.storage.photos import Sent
 from hematovision.storage.sealing import Seal
 from hematovision.storage.tables import (
+    AnswerRow,
     Base,
     DiscardRow,
     LocatorCheckRow,
@@ -73,6 +75,8 @@ def reviewed_case(database: Database, files: Files, accession: str = ACCESSION) 
         ines = records.users.find("ines") or records.users.add("ines", Role.PATHOLOGIST, now=NOW)
         first = records.photos.list(case.id)[0]
         records.cells.add(case.id, first.id, Box(1, 2, 30, 40))
+        if not records.webhooks.list():
+            records.webhooks.add("https://lis.example.org/", "", ["case.signed"], by=None, now=NOW)
     by = Hand(ines.id, "page", NOW)
     add_photo(database, files, case, photos[0], by=by)
     cells = cells_of(database, case)
@@ -106,6 +110,15 @@ def full_case(database: Database, files: Files) -> Case:
                     overrides={"target": NOTE},
                     content={"accession": ACCESSION},
                 ),
+                AnswerRow(
+                    user_id=ines.id,
+                    key_hash=bytes(32),
+                    fingerprint=bytes(32),
+                    claim="",
+                    claimed_at=NOW,
+                    case_id=case.id,
+                    answer=NOTE.encode(),
+                ),
                 ShadowRow(model_sha256="2" * 64, read_at=NOW, cells=[{"note": NOTE}], **read),
                 LocatorCheckRow(
                     found=1, missed=0, wrong=0, checked_by=ines.id, checked_at=NOW, **read
@@ -113,6 +126,10 @@ def full_case(database: Database, files: Files) -> Case:
             ]
         )
         records.session.flush()
+        records.jobs.add([first.photo_id], sent_by=ines.id, now=NOW)
+        (webhook,) = records.webhooks.list()
+        told = Told("msg_1", "case.signed", NOTE, case.id)
+        records.deliveries.add(told, webhook.id, now=NOW)
         said = {"reading_id": second.id, "cell_id": first.id, "version": 1, "said_at": NOW}
         records.session.add(SecondLabelRow(**said))
     return case
@@ -133,7 +150,8 @@ def test_nothing_of_an_erased_case_is_left_and_all_of_another(
     # Whoever adds a table gives the case here a row in it.
     assert [name for name, rows in hanging.items() if not rows] == []
     erase(database, files, case)
-    assert numbers(database) == before
+    # Of a job only that there was one.
+    assert numbers(database) == before | {"jobs": 1}
     assert kept(files) == pictures
     with database.reading() as records:
         assert not any(records.belongings.list(CASES, case.id).values())

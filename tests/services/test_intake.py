@@ -2,6 +2,7 @@ import io
 import secrets
 import zipfile
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from hematovision.errors import (
     FileTooLargeError,
     HematoVisionError,
     ImageTooLargeError,
+    QueueFullError,
     TooManyEntriesError,
     UnsupportedFormatError,
 )
@@ -258,6 +260,18 @@ def test_nothing_comes_into_a_case_that_is_signed_or_not_there(
     with pytest.raises(CaseUnknownError):
         send(tray, Sending(case.id + 1, "x"), jpeg)
     assert count_files(tmp_path) == 0
+
+
+def test_no_more_photos_wait_than_may(tray: Tray, case: Case, jpeg: bytes) -> None:
+    tray = replace(tray, max_waiting=2)
+    arrivals = send(tray, new(case), jpeg + b"1", jpeg + b"2", jpeg + b"3")
+    assert what(arrivals) == [PhotoState.WAITING, PhotoState.WAITING, QueueFullError]
+    with pytest.raises(QueueFullError, match="2 photos wait to be read; no more may") as caught:
+        send(tray, new(case), jpeg + b"4")
+    assert caught.value.seconds > 0
+    desk = Desk(tray.database, tray.files, StubReader())
+    assert read_next(desk, "worker", clock=lambda: NOW)
+    assert what(send(tray, new(case), jpeg + b"4")) == [PhotoState.WAITING]
 
 
 def test_names_of_files_are_not_kept(tray: Tray, case: Case, jpeg: bytes) -> None:

@@ -5,6 +5,7 @@ import pytest
 from tests.conftest import StubReader
 from tests.databases import counted_queries
 
+from hematovision.cells import CellType
 from hematovision.errors import CaseUnknownError
 from hematovision.services.batches import Desk, add_photo, pause, read_next
 from hematovision.services.cases import open_case
@@ -12,18 +13,25 @@ from hematovision.services.hands import Hand
 from hematovision.services.overviews import (
     SHEET,
     count_cells,
+    get_summary,
     has_cases,
+    list_cases,
     look_over,
     progress_of,
     seconds_left,
     sheet_of,
 )
+from hematovision.services.second_readings import ask_second, take_second
+from hematovision.storage.cases import CaseState
 from hematovision.storage.cells import Tally
 from hematovision.storage.database import Database
 from hematovision.storage.files import Files
 from hematovision.storage.overviews import Search
 from hematovision.storage.photos import PhotoState, Sent
 from hematovision.storage.sealing import Seal
+
+from .cases import make_case, say
+from .signatures import add_person, hand_of
 
 NOW = datetime(2026, 11, 25, 20, 0, tzinfo=UTC)
 BY = Hand(None, "page", NOW)
@@ -108,3 +116,41 @@ def test_sheet_goes_on_where_the_last_ended(desk: Desk) -> None:
         rest = sheet_of(desk.database, case.id, after=SHEET)
     assert (len(rest.photos), rest.cursor) == (2, None)
     assert len(queries) == 7
+
+
+def test_cases_are_listed_by_state_page_by_page(each_database: Database) -> None:
+    first, *_, last = [open_case(each_database, f"case {number}", by=BY) for number in range(4)]
+    with each_database.transaction() as records:
+        records.cases.begin_review(first.id)
+    opened, cursor = list_cases(each_database, Search(state=CaseState.OPEN, limit=2), user_id=None)
+    assert [one.case.id for one in opened] == [last.id, last.id - 1]
+    rest, end = list_cases(
+        each_database, Search(state=CaseState.OPEN, limit=2, cursor=cursor), user_id=None
+    )
+    assert ([one.case.id for one in rest], end) == ([first.id + 1], None)
+    assert get_summary(each_database, first.id, user_id=None).case.state is CaseState.IN_REVIEW
+    with pytest.raises(CaseUnknownError):
+        get_summary(each_database, last.id + 1, user_id=None)
+
+
+def test_second_reader_is_told_no_number_that_others_changed(database: Database) -> None:
+    case = make_case(database, [CellType.NEUTROPHIL, CellType.NEUTROPHIL, None, None])
+    omar = add_person(database, "omar")
+    ask_second(database, case.id, by=hand_of(omar))
+    take_second(database, case.id, by=hand_of(omar))
+
+    def known(user_id: int | None) -> tuple[object, ...]:
+        progress = progress_of(database, case.id, user_id=user_id)
+        sheet = sheet_of(database, case.id, user_id=user_id)
+        (running,) = look_over(database, Search(), user_id=user_id).running or [progress]
+        (photo,) = sheet.photos
+        numbers = [(one.cells, one.unidentified) for one in (progress, sheet.progress, running)]
+        summary = get_summary(database, case.id, user_id=user_id)
+        return (*numbers, photo.cells, count_cells(summary.tallies))
+
+    before = known(omar.id)
+    say(database, case, "no_cell", 1)
+    say(database, case, "unidentified", 2)
+    say(database, case, "blast", 3, 4)
+    assert known(omar.id) == before
+    assert known(None) != before

@@ -51,3 +51,10 @@ def test_hash_of_weaker_days_is_renewed() -> None:
     assert renewed is not None
     assert password_fits(GOOD, renewed)
     assert renewed_hash(GOOD, renewed) is None
+
+
+@pytest.mark.parametrize("password", ["x9$Kq!z", "\u65e5\u672cqZ!7", "~`|\\^{}", "Tr0ub4!"])
+def test_short_password_is_refused_whatever_it_is_made_of(password: str) -> None:
+    assert len(password) < 8
+    with pytest.raises(PasswordTooWeakError):
+        hash_password(password, name="ines")

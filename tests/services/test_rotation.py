@@ -17,6 +17,7 @@ from hematovision.services.hands import Hand
 from hematovision.services.references import add_reference, get_reference
 from hematovision.services.rotation import Rotated, Vault, check_key, rotate
 from hematovision.services.sign_ins import set_second_factor
+from hematovision.services.webhooks import Wanted, add_webhook, rotate_secret
 from hematovision.storage.cases import Case
 from hematovision.storage.database import Database
 from hematovision.storage.files import Files, PictureGoneError, open_files
@@ -121,6 +122,19 @@ def with_factor(vault: Vault, user: User) -> None:
     set_second_factor(
         vault.database, user, FACTOR, code, seal=vault.seal, by=Hand(user.id, "page", NOW)
     )
+
+
+def test_webhooks_are_signed_for_as_before(vault: Vault) -> None:
+    wanted = Wanted("https://lis.example.org/", "", ["case.signed"])
+    webhook, first = add_webhook(vault.database, vault.seal, wanted, (), by=BY)
+    _, second = rotate_secret(vault.database, vault.seal, webhook.id, by=BY)
+    renew(vault)
+    (new,) = read_data_keys(vault.folder)
+    with vault.database.reading() as records:
+        sealed = records.webhooks.secrets_of(webhook.id)
+    purpose = f"secret of webhook {webhook.id}"
+    assert Seal(new).open(sealed.secret, purpose) == second.encode()
+    assert Seal(new).open(sealed.former or b"", purpose) == first.encode()
 
 
 def test_what_the_record_can_forget_still_opens(vault: Vault, case: Case) -> None:

@@ -124,3 +124,15 @@ def test_review_begins_once(each_database: Database, case: Case) -> None:
         found = records.cases.find_by_id(case.id)
     assert found is not None
     assert (found.state, found.version) == (CaseState.IN_REVIEW, 2)
+
+
+def test_number_that_no_column_holds_is_no_rows(each_database: Database, case: Case) -> None:
+    large, cell = 10**17, cells_of(each_database, case)[0]
+    assert not say(each_database, cell, "band", seen=large, case=case)
+    with each_database.transaction() as records:
+        assert records.photos.find_number(case.id, large) is None
+        assert records.overviews.photos(case.id, after=large, limit=1) == []
+        assert records.cells.page(case.id, after=large, limit=1) == []
+        assert records.signatures.find(case.id, large) is None
+        assert not records.cases.change(case, seen=large)
+        assert not records.laboratory.set("labels", [], seen=large, by=None, now=NOW)

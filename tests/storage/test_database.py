@@ -33,6 +33,7 @@ from hematovision.storage.database import (
     upgrade,
     version_of,
 )
+from hematovision.storage.deliveries import Told
 from hematovision.storage.inserts import AlreadyThereError
 from hematovision.storage.photos import Sent
 from hematovision.storage.signatures import Signature
@@ -79,7 +80,8 @@ def fill_with_a_case(database: Database) -> None:
         photo = records.photos.take("worker", now=NOW, until=NOW)
         assert photo is not None
         assert records.photos.finish(photo, "worker", said, now=NOW)
-        records.photos.add_read(sent, said)
+        alone = records.photos.add_read(sent, said)
+        records.jobs.add([alone, "empty_file"], sent_by=ines.id, now=NOW)
         records.cells.add(case.id, photo.id, Box(1, 2, 30, 40))
         first, second, boxed = records.cells.list(case.id)
         for cell, label in ((first, "band"), (second, NO_CELL), (boxed, "blast")):
@@ -96,12 +98,24 @@ def fill_with_a_case(database: Database) -> None:
 
 
 def fill_with_a_model(database: Database) -> None:
-    """Keep a model, what it says in the shadow, and that the case may teach."""
+    """Keep a model, what it says in the shadow, that the case may teach, and who somebody is."""
     cells = StubReader().read(np.zeros((96, 128, 3), np.uint8))
     with database.transaction() as records:
         records.models.add(StubReader.model, by=1, now=NOW)
         assert records.models.keep_shadow(1, "f" * 64, cells, now=NOW)
         assert records.cases.allow(1, may_improve=True)
+        records.identities.add("https://id.lab.example", "1", 1, now=NOW)
+        records.identities.confirm("token", 1, "this", now=NOW, until=NOW)
+
+
+def fill_with_a_webhook(database: Database) -> None:
+    """Keep a webhook, and what it is told."""
+    with database.transaction() as records:
+        webhook = records.webhooks.add("https://a", "the LIS", ["case.signed"], by=1, now=NOW)
+        records.webhooks.set_secret(webhook.id, b"sealed")
+        for name, case_id in (("msg_1", 1), ("msg_2", None)):
+            told = Told(name, "case.signed", "{}", case_id)
+            records.deliveries.add(told, webhook.id, now=NOW)
 
 
 def everything(database: Database) -> dict[str, list[tuple[object, ...]]]:
@@ -142,6 +156,7 @@ def test_what_was_read_before_there_were_measures_is_counted(database: Database)
 def test_every_migration_goes_down_and_up_with_a_case_in_it(database: Database) -> None:
     fill_with_a_case(database)
     fill_with_a_model(database)
+    fill_with_a_webhook(database)
     revisions = [script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions()]
     for revision in (*revisions[1:], "base"):
         downgrade(database.engine, revision)
@@ -150,6 +165,7 @@ def test_every_migration_goes_down_and_up_with_a_case_in_it(database: Database) 
         upgrade(database.engine, revision)
         assert version_of(database.engine) == revision
     fill_with_a_case(database)
+    fill_with_a_webhook(database)
 
 
 def test_signed_case_is_in_review_where_nothing_says_more(database: Database) -> None:

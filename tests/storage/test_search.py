@@ -169,6 +169,7 @@ def fits(line: Line, wanted: Wanted) -> bool:
         and (wanted.until is None or line.read_at < wanted.until)
         and (wanted.person is None or line.sender == f"person{wanted.person}")
         and (not wanted.label or wanted.label in line.counts)
+        and (not wanted.label or line.case_id not in wanted.blind)
         and (wanted.state is None or line.state == wanted.state)
         and (not wanted.quick or line.case_id is None)
         and (not wanted.model_version or line.model_version == wanted.model_version)

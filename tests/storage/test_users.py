@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hematovision.people import Role
+from hematovision.people import Right, Role
 from hematovision.storage.database import Database
 from hematovision.storage.users import fold_name
 
@@ -107,26 +107,11 @@ def test_signing_out_elsewhere_keeps_one_place(database: Database, ines: int) ->
         assert len(records.users.list_sign_ins(ines, now=NOW)) == 1
 
 
-def test_tokens_belong_to_their_owner(database: Database, ines: int) -> None:
-    with database.transaction() as records:
-        other = records.users.add("other", Role.VIEWER, now=NOW).id
-        records.users.add_token("secret", ines, "script", now=NOW, expires_at=LATER)
-        (token,) = records.users.list_tokens(ines, now=NOW)
-        assert records.users.list_tokens(other, now=NOW) == []
-        assert not records.users.remove_token(other, token.id)
-        found = records.users.find_by_token("secret", now=NOW)
-        assert found is not None
-        assert found.id == ines
-        assert records.users.find_by_token("secret", now=LATER) is None
-        assert records.users.remove_token(ines, token.id)
-        assert records.users.find_by_token("secret", now=NOW) is None
-
-
 def test_only_hashes_of_tokens_are_kept(database: Database, ines: int) -> None:
     with database.transaction() as records:
         records.users.add_sign_in("sign-in-token", ines, now=NOW, expires_at=LATER)
         records.users.add_link("link-token", ines, expires_at=LATER)
-        records.users.add_token("api-token", ines, "script", now=NOW, expires_at=LATER)
+        records.tokens.add("api-token", ines, "x", [Right.EXPORT], now=NOW, expires_at=LATER)
     with database.engine.connect() as connection:
         rows = [
             str(row)
@@ -142,12 +127,10 @@ def test_sweep_forgets_what_is_over(database: Database, ines: int) -> None:
         users = records.users
         for token, end in (("over", NOW), ("still", LATER)):
             users.add_sign_in(token, ines, now=NOW, expires_at=end)
-            users.add_token(token, ines, token, now=NOW, expires_at=end)
         users.count_failure("long ago", now=NOW - timedelta(days=2))
         users.count_failure("today", now=NOW)
         users.sweep(now=NOW, failures_before=NOW - timedelta(days=1))
         assert users.find_sign_in("over") is None
         assert users.find_sign_in("still") is not None
-        assert [token.label for token in users.list_tokens(ines, now=NOW)] == ["still"]
         assert users.find_attempts("long ago") is None
         assert users.find_attempts("today") is not None

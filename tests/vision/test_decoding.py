@@ -373,3 +373,19 @@ def test_jpeg_of_ever_so_much_exif_is_refused() -> None:
     assert decode_image(JPEG[:2] + segment * 3 + JPEG[2:]).shape == PHOTO.shape
     with pytest.raises(UnreadableImageError, match="more parts"):
         decode_image(JPEG[:2] + segment * 20 + JPEG[2:])
+
+
+@pytest.mark.parametrize("tag", [322, 323, 258], ids=["tile width", "tile length", "bits"])
+def test_number_of_a_tiff_that_is_a_text_is_refused_by_name(tag: int) -> None:
+    # A tag that Pillow does not need says its value in bytes; found by `make fuzz`.
+    tiff = bytearray(TIFF)
+    start = int.from_bytes(tiff[4:8], "little")
+    places = range(
+        start + 2, start + 2 + 12 * int.from_bytes(tiff[start : start + 2], "little"), 12
+    )
+    place = next(
+        (one for one in places if int.from_bytes(tiff[one : one + 2], "little") == tag), places[-1]
+    )
+    tiff[place : place + 12] = struct.pack("<HHI4s", tag, 7, 4, b"text")
+    with pytest.raises(HematoVisionError):
+        decode_image(bytes(tiff))

@@ -8,13 +8,14 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from hematovision.people import Role
-from hematovision.services.accounts import add_token, add_user, disable_user, get_user
+from hematovision.people import Right, Role
+from hematovision.services.accounts import add_user, disable_user, get_user
 from hematovision.services.hands import Hand
+from hematovision.services.tokens import add_token
 from hematovision.storage.database import Database
 from hematovision.web.access import SIGN_IN, public
 
-from .conftest import JSON, Sender, signed_in
+from .conftest import JSON, Sender, bearer, signed_in
 
 VIEWER, TECHNOLOGIST, PATHOLOGIST, ADMINISTRATOR = Role
 EVERYBODY = {None, *Role}
@@ -25,12 +26,45 @@ SIGNERS = {PATHOLOGIST, ADMINISTRATOR}
 MAY = {
     "static": EVERYBODY,
     "health.show": EVERYBODY,
+    "api.openapi": SIGNED_IN,
+    "api.docs": SIGNED_IN,
+    "api_health.show": EVERYBODY,
+    "api_model.show": SIGNED_IN,
+    "api_cases.index": SIGNED_IN,
+    "api_cases.show": SIGNED_IN,
+    "api_photos.index": SIGNED_IN,
+    "api_photos.show": SIGNED_IN,
+    "api_photos.picture": SIGNED_IN,
+    "api_cells.index": SIGNED_IN,
+    "api_cells.show": SIGNED_IN,
+    "api_cells.crop": SIGNED_IN,
+    "api_cells.history": SIGNED_IN,
+    "api_differential.show": SIGNED_IN,
+    "api_signatures.index": SIGNED_IN,
+    "api_cases.make": READERS,
+    "api_photos.send": READERS,
+    "api_cells.add": READERS,
+    "api_cells.review": READERS,
+    "api_reports.pdf": READERS,
+    "api_reports.csv": READERS,
+    "api_reports.xlsx": READERS,
+    "api_reports.fhir": READERS,
+    "api_readings.read": READERS,
+    "api_readings.index": SIGNED_IN,
+    "api_readings.show": SIGNED_IN,
+    "api_jobs.show": READERS,
+    "health.live": EVERYBODY,
+    "health.ready": EVERYBODY,
     "language.choose": EVERYBODY,
     "sign_in.form": EVERYBODY,
     "sign_in.enter": EVERYBODY,
     "sign_in.link": EVERYBODY,
     "sign_in.use_link": EVERYBODY,
     "sign_in.leave": SIGNED_IN,
+    "single_sign_on.start": EVERYBODY,
+    "single_sign_on.back": EVERYBODY,
+    "single_sign_on.leave": EVERYBODY,
+    "single_sign_on.ask_again": SIGNERS,
     "pages.home": SIGNED_IN,
     "pages.predict": READERS,
     "cases.show": SIGNED_IN,
@@ -116,8 +150,8 @@ MAY = {
     "account.finish_second_factor": SIGNED_IN,
     "account.end_second_factor": SIGNED_IN,
     "account.leave_elsewhere": SIGNED_IN,
-    "account.make_token": READERS,
-    "account.take_token": READERS,
+    "account.make_token": SIGNED_IN,
+    "account.take_token": SIGNED_IN,
     "audit.show": SETTERS,
     "audit.event": SETTERS,
     "users.show": {ADMINISTRATOR},
@@ -126,6 +160,24 @@ MAY = {
     "users.disable": {ADMINISTRATOR},
     "users.enable": {ADMINISTRATOR},
     "users.reset": {ADMINISTRATOR},
+    "users.take_token": {ADMINISTRATOR},
+    "webhooks.show": {ADMINISTRATOR},
+    "webhooks.add": {ADMINISTRATOR},
+    "webhooks.one": {ADMINISTRATOR},
+    "webhooks.change": {ADMINISTRATOR},
+    "webhooks.rotate": {ADMINISTRATOR},
+    "webhooks.test": {ADMINISTRATOR},
+    "webhooks.again": {ADMINISTRATOR},
+    "webhooks.remove": {ADMINISTRATOR},
+    "api_webhooks.index": {ADMINISTRATOR},
+    "api_webhooks.add": {ADMINISTRATOR},
+    "api_webhooks.show": {ADMINISTRATOR},
+    "api_webhooks.change": {ADMINISTRATOR},
+    "api_webhooks.remove": {ADMINISTRATOR},
+    "api_webhooks.rotate": {ADMINISTRATOR},
+    "api_webhooks.test": {ADMINISTRATOR},
+    "api_webhooks.deliveries": {ADMINISTRATOR},
+    "api_webhooks.again": {ADMINISTRATOR},
 }
 NOW = datetime.now(UTC)
 BY = Hand(None, "terminal", NOW)
@@ -140,6 +192,17 @@ def urls(app: Flask) -> Iterator[tuple[str, str, str]]:
             yield rule.endpoint, method, adapter.build(rule.endpoint, values, method=method)
 
 
+def who(
+    app: Flask, database: Database, role: Role | None, url: str
+) -> tuple[FlaskClient, dict[str, str]]:
+    """Give somebody of a role: with a token where programs are, at a browser elsewhere."""
+    if role is None:
+        return app.test_client(), JSON
+    if url.startswith("/api/v1/"):
+        return app.test_client(), bearer(database, role)
+    return signed_in(app, database, role), JSON
+
+
 @pytest.mark.parametrize("role", [None, *Role])
 def test_every_url_opens_to_those_listed_here(
     app: Flask, database: Database, role: Role | None
@@ -147,8 +210,8 @@ def test_every_url_opens_to_those_listed_here(
     refused = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
     seen = set()
     for endpoint, method, url in urls(app):
-        client = signed_in(app, database, role) if role else app.test_client()
-        answer = client.open(url, method=method, headers=JSON)
+        client, headers = who(app, database, role, url)
+        answer = client.open(url, method=method, headers=headers)
         assert (answer.status_code not in refused) == (role in MAY[endpoint]), url
         seen.add(endpoint)
     assert seen == set(MAY)
@@ -214,6 +277,70 @@ def test_program_reads_with_a_token(
     assert answer.status_code == status
 
 
+@pytest.mark.parametrize(
+    ("method", "url", "scopes", "code", "challenge"),
+    [
+        pytest.param("GET", "/model", None, "token_unknown", 'error="invalid_token"', id="unknown"),
+        pytest.param(
+            "GET",
+            "/cases",
+            {Right.SEE_MODEL},
+            "scope_missing",
+            'error="insufficient_scope", scope="see_cases"',
+            id="not given",
+        ),
+        pytest.param(
+            "GET",
+            "/audit",
+            {Right.SEE_MODEL},
+            "not_allowed",
+            'error="insufficient_scope"',
+            id="not of the role",
+        ),
+        pytest.param(
+            "POST",
+            "/users",
+            {Right.SEE_MODEL},
+            "not_allowed",
+            'error="insufficient_scope"',
+            id="of people",
+        ),
+    ],
+)
+def test_program_is_told_what_its_token_lacks(
+    visitor: FlaskClient,
+    database: Database,
+    method: str,
+    url: str,
+    scopes: set[Right] | None,
+    code: str,
+    challenge: str,
+) -> None:
+    user = add_user(database, "robot", TECHNOLOGIST, by=BY)
+    token = add_token(database, user, "script", scopes=scopes, by=BY) if scopes else "hv_none"
+    headers = JSON | {"Authorization": f"Bearer {token}"}
+    answer = visitor.open(url, method=method, headers=headers)
+    assert answer.json["code"] == code
+    assert answer.headers["WWW-Authenticate"] == f'Bearer realm="HematoVision", {challenge}'
+    if code == "scope_missing":
+        assert answer.json["detail"] == "The token does not carry “see_cases”."
+    with database.reading() as records:
+        assert records.audit.list()[0].action == "access.refused"
+
+
+def test_person_who_is_refused_is_not_asked_for_a_token(app: Flask, database: Database) -> None:
+    answer = signed_in(app, database, TECHNOLOGIST).get("/audit", headers=JSON)
+    assert answer.status_code == HTTPStatus.FORBIDDEN
+    assert "WWW-Authenticate" not in answer.headers
+
+
+def test_cookie_opens_no_address_of_programs(client: FlaskClient) -> None:
+    assert client.get("/history").status_code == HTTPStatus.OK
+    answer = client.get("/api/v1/model")
+    assert answer.status_code == HTTPStatus.UNAUTHORIZED
+    assert answer.mimetype == "application/problem+json"
+
+
 def test_token_ends_with_its_owner(visitor: FlaskClient, database: Database, jpeg: bytes) -> None:
     user = add_user(database, "robot", TECHNOLOGIST, by=BY)
     token = add_token(database, user, "script", by=BY)
@@ -258,8 +385,8 @@ def test_pages_offer_what_one_may_do(app: Flask, database: Database) -> None:
 
     assert 'href="/users"' in links(ADMINISTRATOR, "/")
     assert 'href="/users"' not in links(PATHOLOGIST, "/")
-    assert "Programs" in links(TECHNOLOGIST, "/account")
-    assert "Programs" not in links(VIEWER, "/account")
+    assert "export" in links(TECHNOLOGIST, "/account")
+    assert "export" not in links(VIEWER, "/account")
     assert 'href="/model"' not in links(None, "/sign-in")
     assert "Sign out" not in links(None, "/sign-in")
 
@@ -324,3 +451,23 @@ def test_number_that_no_database_knows_is_no_page(
             HTTPStatus.NOT_FOUND,
             HTTPStatus.GONE,
         }, url
+
+
+@pytest.mark.parametrize(
+    ("method", "url"),
+    [
+        ("GET", "/nowhere"),
+        ("GET", "/sign-in"),
+        ("POST", "/api/v1/nowhere"),
+        ("POST", "/api/v1/model"),
+    ],
+)
+def test_what_is_not_counted_does_not_tell_which_tokens_there_are(
+    app: Flask, database: Database, method: str, url: str
+) -> None:
+    def ask(authorization: str) -> tuple[int, str | None, bool]:
+        headers = {"Authorization": authorization, "Idempotency-Key": ""}
+        answer = app.test_client().open(url, method=method, headers=headers)
+        return answer.status_code, answer.location, "Sign in" in answer.text
+
+    assert ask(bearer(database, TECHNOLOGIST)["Authorization"]) == ask("Bearer hv_made_up")

@@ -113,8 +113,15 @@ def test_signing_out_elsewhere_leaves_this_place(
 def test_token_is_shown_once_works_and_is_removed(
     visitor: FlaskClient, client: FlaskClient, jpeg: bytes
 ) -> None:
-    page = post(client, "/account/tokens", on="/account", label="night script").text
-    token = re.search(r'<code class="secret">([\w-]{43})</code>', page)
+    page = post(
+        client,
+        "/account/tokens",
+        on="/account",
+        label="night script",
+        scope="read_photos",
+        days="7",
+    ).text
+    token = re.search(r'<code class="secret">(hv_[\w-]{43})</code>', page)
     assert token
     listed = client.get("/account").text
     assert "night script" in listed
@@ -126,3 +133,71 @@ def test_token_is_shown_once_works_and_is_removed(
     assert remove
     post(client, remove[1], on="/account")
     assert program.program((jpeg, "a.jpg"), **header).status_code == HTTPStatus.UNAUTHORIZED
+
+
+def made(client: FlaskClient, **fields: str) -> str:
+    """Make a token on the page."""
+    fields = {"label": "script", "scope": "read_photos", "days": "90"} | fields
+    answer = post(client, "/account/tokens", on="/account", **fields)
+    shown = re.search(r'class="secret">(hv_[\w-]{43})<', answer.text)
+    assert shown, answer.status_code
+    return shown[1]
+
+
+def test_page_offers_what_the_role_has_and_chooses_little(client: FlaskClient) -> None:
+    page = client.get("/account").text
+    offered = re.findall(r'name="scope" value="(\w+)"( checked)?', page)
+    assert [scope for scope, _ in offered] == [
+        "see_model",
+        "read_photos",
+        "see_cases",
+        "review",
+        "export",
+        "see_quality",
+    ]
+    assert [scope for scope, checked in offered if checked] == ["read_photos"]
+
+
+def test_token_says_what_it_carries_and_where_it_was_used(
+    visitor: FlaskClient, client: FlaskClient
+) -> None:
+    token = made(client, scope="see_cases")
+    assert "never used" in client.get("/account").text
+    headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+    assert visitor.get("/cases", headers=headers).status_code == HTTPStatus.OK
+    assert "from 127.0.0.1" in client.get("/account").text
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        pytest.param({"scope": "sign"}, HTTPStatus.UNPROCESSABLE_ENTITY, id="of people"),
+        pytest.param({"scope": "see_audit"}, HTTPStatus.UNPROCESSABLE_ENTITY, id="another role's"),
+        pytest.param({"days": "7"}, HTTPStatus.UNPROCESSABLE_ENTITY, id="nothing"),
+        pytest.param({"scope": "made_up"}, HTTPStatus.BAD_REQUEST, id="no right"),
+        pytest.param({"scope": "export", "days": "9999"}, HTTPStatus.BAD_REQUEST, id="long"),
+        pytest.param({"scope": "export", "days": "x"}, HTTPStatus.BAD_REQUEST, id="no number"),
+    ],
+)
+def test_token_that_is_not_offered_is_not_made(
+    client: FlaskClient, fields: dict[str, str], status: HTTPStatus
+) -> None:
+    answer = post(client, "/account/tokens", on="/account", label="script", **fields)
+    assert answer.status_code == status
+    assert 'class="secret"' not in answer.text
+    assert "/remove" not in client.get("/account").text
+
+
+def test_new_password_ends_the_tokens_of_programs_if_asked(
+    visitor: FlaskClient, client: FlaskClient, owner: User
+) -> None:
+    headers = {
+        "Authorization": f"Bearer {made(client, scope='see_cases')}",
+        "Accept": "application/json",
+    }
+    fields = {"present": GOOD, "password": NEW}
+    post(client, "/account/password", on="/account", **fields)
+    assert visitor.get("/cases", headers=headers).status_code == HTTPStatus.OK
+    fields = {"present": NEW, "password": GOOD, "end_programs": "1"}
+    post(client, "/account/password", on="/account", **fields)
+    assert visitor.get("/cases", headers=headers).status_code == HTTPStatus.UNAUTHORIZED

@@ -59,7 +59,10 @@ def test_every_failure_is_a_page_or_a_problem(
     answer = client.open(url, method=method, headers=JSON)
     assert answer.status_code == status
     assert answer.mimetype == "application/problem+json"
-    assert list(answer.json) == ["type", "title", "status", "code", "detail", "advice"]
+    assert list(answer.json) == [
+        *("type", "title", "status", "code", "detail", "advice", "request_id")
+    ]
+    assert answer.json["request_id"] == answer.headers["X-Request-ID"]
     assert answer.json["code"] == code
     assert "ZeroDivision" not in page.text + answer.text
 
@@ -82,10 +85,11 @@ def test_redirect_stays_a_redirect(app: Flask) -> None:
     assert app.test_client().get("/moved").status_code == HTTPStatus.FOUND
 
 
-def test_every_failure_is_documented_with_its_status() -> None:
+def test_every_failure_is_documented_once_with_its_status() -> None:
     page = (Path(__file__).resolve().parents[2] / "docs/predict.md").read_text()
     for failure, status in STATUS_OF.items():
         assert f"| `{failure.code()}` | {status.value} |" in page
+        assert page.count(f"\n| `{failure.code()}` |") == 1
 
 
 def test_upload_that_finds_no_room_is_told_and_other_troubles_of_the_system_are_bugs(
@@ -111,6 +115,7 @@ def test_database_that_is_away_is_told_by_a_page_and_by_a_problem(
     page = client.get("/cases")
     assert page.status_code == 503
     assert "does not answer" in page.text
+    assert '<a class="btn next" href="">Try again' in page.text
     problem = client.get("/cases", headers=JSON)
     assert problem.json["code"] == "database_away"
     assert int(problem.headers["Retry-After"]) > 0

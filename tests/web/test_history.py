@@ -84,8 +84,9 @@ def test_every_reading_of_page_and_program_is_listed(
 
 
 def test_program_comes_through_its_own_door(app: Flask, database: Database, jpeg: bytes) -> None:
-    from hematovision.services.accounts import add_token, add_user
+    from hematovision.services.accounts import add_user
     from hematovision.services.hands import Hand
+    from hematovision.services.tokens import add_token
 
     by = Hand(None, "terminal", NOW)
     shown = add_token(database, add_user(database, "robot", Role.TECHNOLOGIST, by=by), "", by=by)

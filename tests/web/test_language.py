@@ -33,9 +33,11 @@ SAME = re.compile(
     r"HematoVision|English|Español|sha256|stub|administrator|technologist|MobileNetV2|AUROC"
     r"|JPEG|PNG|TIFF|BMP|WebP|MB|BCCD|JTSC|PBC|TXL|Raabin|WBC|MIT|CC BY|Apache|ImageNet|Kaggle"
     r"|Blood Cell Images|Barcelona|Acevedo|CellaVision|blood_cell|Ctrl|[0-9a-f]{4,}|Error|script"
-    r"|\bmin\b"
+    r"|\bmin\b|\b[Ww]ebhooks?\b|\bAPI\b"
 )
 """What is called so in both languages."""
+MARKED = re.compile(r'<(?!html)(\w+)\b[^>]*\blang="en".*?</\1>', re.DOTALL)
+"""What a page says to be English, as the document of the API."""
 
 
 def post(client: FlaskClient, url: str, **fields: str) -> object:
@@ -164,7 +166,7 @@ def pages(app: Flask) -> Iterator[str]:
 def left_in_english(english: str, spanish: str) -> list[str]:
     """Give the texts of a page that are the same in both languages, but for names."""
     catalogue = read(path_of("es"))
-    same = texts_of(english) & texts_of(spanish)
+    same = texts_of(english) & texts_of(MARKED.sub("", spanish))
     same -= {message.id for message in catalogue if message.id == message.string}
     return sorted(text for text in same if re.search(r"[^\W\d_]{3,}", SAME.sub("", text)))
 

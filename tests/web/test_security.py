@@ -19,6 +19,8 @@ from hematovision.web.security import HEADERS, host_is_trusted
 
 from .conftest import JSON, Sender
 
+OF_WATCHERS = {"health.live", "health.ready", "metrics.show"}
+"""Who watches a machine calls it by its address."""
 TRUSTED = ("127.0.0.1", "localhost", "[::1]", ".lab.example")
 
 
@@ -52,9 +54,11 @@ def test_only_names_of_this_server_are_trusted(host: str, trusted: bool) -> None
     assert host_is_trusted(host, TRUSTED) is trusted
 
 
-def test_wrong_host_is_refused_at_every_url(app: Flask) -> None:
+def test_wrong_host_is_refused_at_every_url_but_those_of_watchers(app: Flask) -> None:
     client = app.test_client()
-    for _, method, url in [*urls(app), ("", "GET", "/no-such-page")]:
+    for endpoint, method, url in [*urls(app), ("", "GET", "/no-such-page")]:
+        if endpoint in OF_WATCHERS:
+            continue
         answer = client.open(url, method=method, headers={"Host": "evil.example"} | JSON)
         assert answer.status_code == HTTPStatus.BAD_REQUEST, url
         if method != "HEAD":
@@ -76,12 +80,56 @@ def test_every_answer_carries_the_headers(client: FlaskClient, url: str) -> None
 
 @pytest.mark.parametrize(("scheme", "secure"), [("http", False), ("https", True)])
 def test_cookie_is_private_and_secure_over_https(
-    client: FlaskClient, scheme: str, secure: bool
+    visitor: FlaskClient, scheme: str, secure: bool
 ) -> None:
-    cookie = client.get("/", base_url=f"{scheme}://localhost").headers["Set-Cookie"]
+    cookie = visitor.get("/sign-in", base_url=f"{scheme}://localhost").headers["Set-Cookie"]
     assert "HttpOnly" in cookie
     assert "SameSite=Lax" in cookie
     assert ("Secure" in cookie) is secure
+
+
+@pytest.mark.parametrize(("scheme", "name"), [("http", ""), ("https", "__Host-")])
+def test_cookie_of_https_cannot_be_planted_by_another_host(
+    visitor: FlaskClient, scheme: str, name: str
+) -> None:
+    cookie = visitor.get("/sign-in", base_url=f"{scheme}://localhost").headers["Set-Cookie"]
+    assert cookie.startswith(f"{name}hematovision=")
+    assert "Path=/" in cookie
+    assert "Domain" not in cookie
+
+
+def test_browser_that_came_by_https_comes_by_nothing_else(visitor: FlaskClient) -> None:
+    for url in ("/sign-in", "/static/style.css", "/no-such-page"):
+        answer = visitor.get(url, base_url="https://localhost")
+        assert answer.headers["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains"
+        answer.close()
+        plain = visitor.get(url)
+        assert "Strict-Transport-Security" not in plain.headers
+        plain.close()
+
+
+def test_nothing_is_opened_to_scripts_of_other_origins(client: FlaskClient) -> None:
+    answer = client.get("/", headers={"Origin": "https://evil.example"})
+    assert not [name for name, _ in answer.headers if name.startswith("Access-Control")]
+
+
+@pytest.mark.parametrize("method", ["TRACE", "TRACK", "CONNECT"])
+def test_method_that_nothing_uses_is_refused(client: FlaskClient, method: str) -> None:
+    for url in ("/", "/sign-in", "/static/style.css"):
+        answer = client.open(url, method=method)
+        assert answer.status_code == HTTPStatus.METHOD_NOT_ALLOWED
+
+
+def test_text_says_how_it_is_coded(client: FlaskClient) -> None:
+    for url in ("/", "/static/style.css", "/no-such-page"):
+        answer = client.get(url)
+        assert answer.headers["Content-Type"].endswith("; charset=utf-8")
+        answer.close()
+
+
+def test_folder_is_not_listed_and_nothing_beside_it_is_served(client: FlaskClient) -> None:
+    for url in ("/static/", "/static/.", "/static/%2e%2e/config.py", "/.git/config", "/.env"):
+        assert client.get(url).status_code == HTTPStatus.NOT_FOUND
 
 
 @pytest.mark.parametrize("token", [None, "", "made-up"])
@@ -97,6 +145,9 @@ def test_form_without_its_token_is_refused(
 
 def test_token_is_accepted_over_https_from_the_same_site(sender: Sender, jpeg: bytes) -> None:
     secure = {"base_url": "https://localhost"}
+    cookie = sender.client.get_cookie("hematovision")
+    assert cookie
+    sender.client.set_cookie("__Host-hematovision", cookie.value)
     page = sender.client.get("/", **secure).text
     token = page.split('name="csrf_token" value="')[1].split('"')[0]
     form = {"image": (io.BytesIO(jpeg), "a.jpg"), "csrf_token": token}

@@ -52,6 +52,7 @@ def test_person_signs_in_and_out(visitor: FlaskClient, ines: User) -> None:
     assert visitor.get("/sign-in").location == "/"
     answer = post(visitor, "/sign-out", on="/")
     assert answer.location == "/sign-in"
+    assert answer.headers["Clear-Site-Data"] == '"cache"'
     assert visitor.get("/").location == "/sign-in"
 
 
@@ -168,3 +169,18 @@ def test_first_start_says_how_to_come_in(visitor: FlaskClient) -> None:
 
 def test_no_page_of_an_account_stays_in_a_cache(visitor: FlaskClient) -> None:
     assert visitor.get("/sign-in").headers["Cache-Control"] == "no-store"
+
+
+def test_password_is_hidden_and_managers_know_which_it_is(
+    visitor: FlaskClient, database: Database, ines: User
+) -> None:
+    link = f"/link/{reset_password(database, add_user(database, 'n', Role.VIEWER, by=BY), by=BY)}"
+    pages = [visitor.get("/sign-in").text, visitor.get(link).text]
+    enter(visitor)
+    pages.append(visitor.get("/account").text)
+    fields = [field for page in pages for field in re.findall(r"<input[^>]*password[^>]*>", page)]
+    assert len(fields) >= 4
+    for field in fields:
+        assert 'type="password"' in field
+        assert re.search(r'autocomplete="(current|new)-password"', field)
+        assert "onpaste" not in field

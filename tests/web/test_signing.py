@@ -356,6 +356,9 @@ def test_every_page_of_a_case_is_closed_to_its_second_reader_or_known_to_tell_no
         *(f"second.{name}" for name in ("show", "ask", "take", "give_up", "finish")),
         *("second.gallery", "second.review"),
         *("signing.amend", "signing.back", "signing.looked"),
+        "single_sign_on.ask_again",
+        *("api_cases.show", "api_photos.index", "api_photos.show", "api_photos.picture"),
+        *("api_photos.send", "api_cells.crop"),
     }
 
 

@@ -6,9 +6,10 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from hematovision.people import Role, User
+from hematovision.people import Right, Role, User
 from hematovision.services.accounts import add_user, get_user, set_password
 from hematovision.services.hands import Hand
+from hematovision.services.tokens import add_token
 from hematovision.storage.database import Database
 
 from .conftest import signed_in
@@ -31,6 +32,21 @@ def chief(app: Flask, database: Database) -> FlaskClient:
 @pytest.fixture
 def ines(database: Database) -> User:
     return add_user(database, "ines", Role.TECHNOLOGIST, by=BY)
+
+
+def from_provider(database: Database, user: User) -> None:
+    with database.transaction() as records:
+        records.identities.add("https://id.lab.example", "1", user.id, now=BY.now)
+
+
+def test_who_has_no_password_is_told_from_who_needs_none(
+    database: Database, chief: FlaskClient, ines: User
+) -> None:
+    assert "no password yet" in chief.get("/users").text
+    from_provider(database, ines)
+    page = chief.get("/users").text
+    assert "single sign-on" in page
+    assert "no password yet" not in page
 
 
 def test_somebody_is_added_with_a_link(app: Flask, database: Database, chief: FlaskClient) -> None:
@@ -107,3 +123,18 @@ def test_last_administrator_is_kept(database: Database, chief: FlaskClient) -> N
 def test_nobody_has_this_number(chief: FlaskClient, action: str) -> None:
     answer = post(chief, f"/users/4711/{action}", on="/users", role="viewer")
     assert answer.status_code == HTTPStatus.NOT_FOUND
+
+
+def test_administrator_ends_the_tokens_of_others(
+    visitor: FlaskClient, chief: FlaskClient, database: Database, ines: User
+) -> None:
+    token = add_token(database, ines, "night script", scopes={Right.SEE_MODEL}, by=BY)
+    page = chief.get("/users").text
+    assert "night script" in page
+    assert token not in page
+    remove = re.search(r'action="(/users/tokens/\d+/remove)"', page)
+    assert remove
+    assert post(chief, remove[1], on="/users").location == "/users#tokens"
+    assert "night script" not in chief.get("/users").text
+    headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+    assert visitor.get("/model", headers=headers).status_code == HTTPStatus.UNAUTHORIZED

@@ -29,11 +29,12 @@ HEAVY = (
     "pydantic",
     "fhir",
     "hematovision.drawing",
+    "opentelemetry",
 )
 
 
 def test_web_floor_loads_nothing_heavy() -> None:
-    code = "import sys, hematovision.web, hematovision.cli.serve\n"
+    code = "import sys, hematovision.web, hematovision.cli.serve, hematovision.cli.worker\n"
     code += f"print([name for name in {HEAVY} if name in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "[]\n"  # noqa: S603
 

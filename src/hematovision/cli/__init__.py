@@ -21,6 +21,7 @@ from hematovision.cli.serve import serve
 from hematovision.cli.tools import Tools
 from hematovision.cli.users import users
 from hematovision.cli.verify import verify
+from hematovision.cli.watch import watch
 from hematovision.cli.worker import worker
 from hematovision.config import Settings
 
@@ -39,6 +40,7 @@ def main(context: click.Context) -> None:
 
 for command in (
     classify,
+    watch,
     export,
     model,
     serve,

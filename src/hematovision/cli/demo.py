@@ -77,6 +77,7 @@ def apart(settings: Settings, folder: Path, port: int) -> Settings:
     return Settings(
         model_folder=settings.model_folder,
         threads=settings.threads,
+        decoders=settings.decoders,
         data_folder=folder,
         host=HOST,
         port=port,
@@ -86,7 +87,7 @@ def apart(settings: Settings, folder: Path, port: int) -> Settings:
 def environment_of(settings: Settings, real: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Give the environment of a process that works for the demonstration and nobody else."""
     others = {name: value for name, value in real.items() if not name.startswith(PREFIX)}
-    shared = ("model_folder", "data_folder", "threads")
+    shared = ("model_folder", "data_folder", "threads", "decoders")
     return others | {PREFIX + name.upper(): str(getattr(settings, name)) for name in shared}
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hematovision.cli.stores import open_pictures, open_records, terminal
+from hematovision.cli.stores import open_album, open_records, terminal
 from hematovision.cli.tools import Refusal, Tools, visible
 from hematovision.errors import HematoVisionError
 
@@ -38,11 +38,9 @@ def export(
     unless the case is open. That it was handed over is recorded.
     """
     tools = context.ensure_object(Tools)
-    database, files = open_records(tools.settings), open_pictures(tools.settings)
+    database = open_records(tools.settings)
     try:
-        from hematovision.services.crops import Album
-
-        counter = _counter(Album(database, files, tools.settings.max_pixels), tools, address)
+        counter = _counter(open_album(tools, database), tools, address)
         made = _export(counter, case, kind, signed)
         with made.stream, output.open("wb") as file:
             shutil.copyfileobj(made.stream, file)

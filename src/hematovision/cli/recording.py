@@ -13,6 +13,7 @@ from hematovision.cli.photos import Unread
 from hematovision.cli.stores import open_pictures, open_records, terminal
 from hematovision.cli.tools import visible
 from hematovision.config import Settings
+from hematovision.errors import PASSING
 
 if TYPE_CHECKING:
     from hematovision.services.readings import ReadPhoto
@@ -82,16 +83,14 @@ def record_all(outcomes: Iterable[Read | Unread], record: "Record") -> Iterator[
 
 
 def _recorded(batch: Sequence[Read | Unread], record: "Record") -> Sequence[Read | Unread]:
-    from sqlalchemy.exc import SQLAlchemyError
-
     from hematovision.services.recording import record_readings
 
     notes = _notes(batch)
     try:
         if notes:
             record_readings(record, notes, by=terminal())
-    except (OSError, SQLAlchemyError) as error:
-        raise _refusal(getattr(error, "orig", None) or error) from error
+    except (OSError, *PASSING) as error:
+        raise _refusal(error) from error
     return batch
 
 
@@ -105,5 +104,5 @@ def _size(batch: Sequence[Read | Unread]) -> int:
 
 def _refusal(error: BaseException) -> click.ClickException:
     return click.ClickException(
-        f"The readings cannot be recorded: {visible(str(error))}. {WITHOUT}"
+        f"The readings cannot be recorded: {visible(str(error)).rstrip('.')}. {WITHOUT}"
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hematovision.cells import SUFFIXES
-from hematovision.cli.stores import open_pictures, open_records, terminal
+from hematovision.cli.stores import open_album, open_records, terminal
 from hematovision.cli.tools import Refusal, Tools, explained, visible
 from hematovision.errors import HematoVisionError
 
@@ -76,12 +76,10 @@ def _pictures(folder: Path) -> list[Path]:
 @contextmanager
 def _album(context: click.Context) -> Iterator["Album"]:
     """Open database and pictures; end with exit code 1 where something is refused."""
-    from hematovision.services.crops import Album
-
-    settings = context.ensure_object(Tools).settings
-    database = open_records(settings)
+    tools = context.ensure_object(Tools)
+    database = open_records(tools.settings)
     try:
-        yield Album(database, open_pictures(settings), settings.max_pixels)
+        yield open_album(tools, database)
     except HematoVisionError as error:
         raise Refusal(error) from error
     finally:

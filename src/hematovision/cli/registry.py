@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hematovision.cli.stores import open_pictures, open_records, open_shelf, terminal
+from hematovision.cli.stores import open_album, open_records, open_shelf, terminal
 from hematovision.cli.tools import Refusal, Tools, track, visible
 from hematovision.errors import HematoVisionError
 
@@ -105,15 +105,14 @@ def compare(context: click.Context, one: str, other: str, stored: bool) -> None:
 
     Photos that one of them has not read are read now, in the shadow.
     """
-    from hematovision.services.crops import Album
     from hematovision.services.trials import find_learnt, read_again, try_on_shelf
 
-    settings = context.ensure_object(Tools).settings
+    tools = context.ensure_object(Tools)
     with _shelf(context) as shelf:
         keys = [_find(shelf, called) for called in (one, other)]
         models = [shelf.get(key).model for key in keys]
         learnt = find_learnt(shelf, *keys)
-        album = Album(shelf.database, open_pictures(settings), settings.max_pixels)
+        album = open_album(tools, shelf.database)
         for key in () if stored else keys:
             reader = shelf.get(key)
             read_again(album, reader, learnt=learnt, clock=lambda: datetime.now(UTC), track=track)

@@ -18,11 +18,19 @@ from hematovision.cli.users import read_password
 from hematovision.cli.worker import open_wakes
 from hematovision.config import Settings
 from hematovision.errors import HematoVisionError
+from hematovision.observing.logs import init_logs
+from hematovision.observing.sharing import share
 from hematovision.storage.private import keep_data_key, keep_secret_key, keep_uploads_folder
 
-THREADS = 4
+LIGHT_THREADS = 6
+"""For pages while every other thread reads a photo or waits to."""
 FORM_BYTES = 2**20
 """Admitted above the limit, so that the page itself can say what is too large."""
+CONNECTIONS = 300
+"""A browser keeps six open, and one that is not taken waits until another is closed. Each may need
+three files, of the 1024 that a process has as a rule."""
+IDLE_SECONDS = 60
+"""After so long without a byte a connection is closed that nothing is done for."""
 
 
 @click.command()
@@ -48,6 +56,9 @@ def serve(context: click.Context, host: str | None, port: int | None, workers: i
         host=tools.settings.host if host is None else host,
         port=tools.settings.port if port is None else port,
     )
+    init_logs(settings.log_format)
+    if settings.metrics_token_file:
+        _share_numbers(settings)
     token = _open_door(settings, to_terminal=sys.stdout.isatty())
     server = tools.open_server(settings)
     address = address_of(server)
@@ -111,26 +122,67 @@ def open_server(settings: Settings) -> Any:
         A waitress server, not yet running.
 
     Raises:
-        click.ClickException: If the port cannot be taken, the data folder cannot be written, or the
-            queue cannot be used.
+        click.ClickException: If the port cannot be taken, the data folder cannot be written, the
+            queue cannot be used, or what watches the server is set up wrongly.
     """
     settings = _with_data_folder(settings)
     _check_key(settings)
+    _check_provider(settings)
     # A gallery asks for a hundred crops at once: that some of them wait is no news.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     queue = open_wakes(settings)
     listening = listen(settings.host.strip("[]"), settings.port)
     from waitress.server import create_server
 
+    from hematovision.observing.traces import TracesUnusableError
+    from hematovision.vision.decoders import open_decoders
     from hematovision.web import create_app
+    from hematovision.web.metrics import MetricsTokenError
 
+    decoder = open_decoders(settings.decoders, max_pixels=settings.max_pixels)
+    try:
+        app = create_app(settings, queue=queue, decoder=decoder)
+    except (MetricsTokenError, TracesUnusableError) as error:
+        listening.close()
+        raise click.ClickException(str(error)) from error
+    decoder.warm()
     return create_server(
-        create_app(settings, queue=queue),
+        app,
         sockets=[listening],
-        threads=THREADS,
+        threads=threads_for(settings),
+        connection_limit=CONNECTIONS,
+        channel_timeout=IDLE_SECONDS,
+        # The other way knows no file beyond the 1024th.
+        asyncore_use_poll=True,
         ident=None,
         max_request_body_size=settings.max_request_bytes + FORM_BYTES,
+        **_believed(settings.trusted_proxy),
     )
+
+
+def _believed(proxy: str) -> dict[str, Any]:
+    """Say whom waitress believes from where and how somebody comes; what others say it drops."""
+    if not proxy:
+        return {"clear_untrusted_proxy_headers": True}
+    return {
+        "trusted_proxy": proxy,
+        "trusted_proxy_count": 1,
+        "trusted_proxy_headers": {"x-forwarded-for", "x-forwarded-proto"},
+        "clear_untrusted_proxy_headers": True,
+    }
+
+
+def threads_for(settings: Settings) -> int:
+    """Say how many threads answer: one for each who reads or waits to, and some for pages."""
+    return settings.readings_at_once + settings.reading_queue + LIGHT_THREADS
+
+
+def _share_numbers(settings: Settings) -> None:
+    """Let workers add to the numbers that this server shows."""
+    try:
+        share(settings.data_folder)
+    except OSError as error:
+        raise _unwritable(settings, error) from error
 
 
 def _check_key(settings: Settings) -> None:
@@ -149,6 +201,21 @@ def _check_key(settings: Settings) -> None:
         raise Refusal(error) from error
     finally:
         database.close()
+
+
+def _check_provider(settings: Settings) -> None:
+    """Insist that single sign-on is set up as a whole, or not at all.
+
+    Raises:
+        click.ClickException: If a setting of it is missing or wrong.
+    """
+    from hematovision.services.trust import read_secret, read_trust
+
+    try:
+        read_trust(settings)
+        read_secret(settings)
+    except ValueError as error:
+        raise click.ClickException(visible(str(error))) from error
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -182,15 +249,19 @@ def _with_data_folder(settings: Settings) -> Settings:
         key = settings.secret_key or keep_secret_key(settings.data_folder)
         keep_data_key(settings.data_folder)
     except OSError as error:
-        raise click.ClickException(
-            f"The data folder {visible(str(settings.data_folder))} cannot be written: "
-            f"{error.strerror}; set HEMATOVISION_DATA_FOLDER."
-        ) from error
+        raise _unwritable(settings, error) from error
     except ValueError as error:
         raise click.ClickException(
             f"{visible(str(error))} Put back the one of the backup."
         ) from error
     return replace(settings, secret_key=key)
+
+
+def _unwritable(settings: Settings, error: OSError) -> click.ClickException:
+    return click.ClickException(
+        f"The data folder {visible(str(settings.data_folder))} cannot be written: "
+        f"{error.strerror}; set HEMATOVISION_DATA_FOLDER."
+    )
 
 
 def address_of(server: Any) -> str:

@@ -9,6 +9,7 @@ from hematovision.cli.tools import Tools, visible
 from hematovision.config import Settings
 
 if TYPE_CHECKING:
+    from hematovision.services.crops import Album
     from hematovision.services.hands import Hand
     from hematovision.services.shelf import Shelf
     from hematovision.storage.database import Database
@@ -54,6 +55,15 @@ def open_pictures(settings: Settings) -> "Files":
         raise click.ClickException(
             f"{visible(str(error))} Put back the one of the server."
         ) from error
+
+
+def open_album(tools: Tools, database: "Database") -> "Album":
+    """Open the pictures that others have sent, to be decoded apart from all keys."""
+    from hematovision.services.crops import Album
+
+    settings = tools.settings
+    decoder = tools.open_decoders(settings)
+    return Album(database, open_pictures(settings), settings.max_pixels, decoder)
 
 
 def open_shelf(tools: Tools, database: "Database") -> "Shelf":

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from hematovision.cli.stores import open_pictures, open_records, terminal
+from hematovision.cli.stores import open_album, open_records, terminal
 from hematovision.cli.tools import Refusal, Tools, track, visible
 from hematovision.errors import HematoVisionError
 
@@ -22,13 +22,12 @@ def export(context: click.Context, folder: Path, all_confirmed: bool) -> None:
 
     Only of signed cases whose page says that they may be used to improve the model.
     """
-    from hematovision.services.crops import Album
     from hematovision.services.teaching import export_cells
 
-    settings = context.ensure_object(Tools).settings
-    database = open_records(settings)
+    tools = context.ensure_object(Tools)
+    database = open_records(tools.settings)
     try:
-        album = Album(database, open_pictures(settings), settings.max_pixels)
+        album = open_album(tools, database)
         done = export_cells(album, folder, unsigned=all_confirmed, by=terminal(), track=track)
     except HematoVisionError as error:
         raise Refusal(error) from error

@@ -23,6 +23,13 @@ def _load_reader(folder: Path, *, threads: int = 0) -> CellReader:
     return load_reader(folder, threads=threads)
 
 
+def _open_decoders(settings: Settings) -> Any:
+    """Keep real processes that decode."""
+    from hematovision.vision.decoders import open_decoders
+
+    return open_decoders(settings.decoders, max_pixels=settings.max_pixels)
+
+
 def _make_fold(data: Path, photos: Any, folder: Path, **options: Any) -> Path:
     """Make a real model without a fold."""
     from hematovision.learning.making import make_fold
@@ -63,6 +70,7 @@ class Tools:
     Attributes:
         settings: How this installation behaves.
         load_reader: Turns the model folder into a reader.
+        open_decoders: Keeps processes that decode pictures which others have sent.
         open_server: Makes a server that has its port and does not run yet.
         keep_workers: Keeps a number of workers running beside the server.
         make_fold: Makes a model folder without the photos of a fold.
@@ -72,6 +80,7 @@ class Tools:
 
     settings: Settings = field(default_factory=Settings)
     load_reader: LoadReader = _load_reader
+    open_decoders: Callable[[Settings], Any] = _open_decoders
     open_server: Callable[[Settings], Any] = _open_server
     keep_workers: Callable[..., AbstractContextManager[None]] = _keep_workers
     make_fold: Callable[..., Path] = _make_fold

@@ -1,6 +1,6 @@
 """`hematovision users`: who has an account, from the terminal of the machine."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,12 +11,13 @@ from hematovision.cli.stores import open_records, terminal
 from hematovision.cli.tools import Refusal, Tools, explained, visible
 from hematovision.config import Settings
 from hematovision.errors import HematoVisionError
-from hematovision.people import Role
+from hematovision.people import OF_PEOPLE_ALONE, Right, Role
 
 if TYPE_CHECKING:
     from hematovision.storage.database import Database
 
 ROLES = click.Choice([str(role) for role in Role])
+SCOPES = click.Choice([str(right) for right in Right if right not in OF_PEOPLE_ALONE])
 
 
 @click.group()
@@ -29,11 +30,13 @@ def users() -> None:
 def list_users(context: click.Context) -> None:
     """List everybody: name, role, and how they sign in."""
     from hematovision.services import accounts
+    from hematovision.services.single_sign_on import list_of_provider
 
     with _accounts(context) as (_, database):
-        everybody = accounts.list_users(database)
+        everybody, of_provider = accounts.list_users(database), list_of_provider(database)
     for user in everybody:
-        state = "shut out" if user.is_disabled else "password" if user.has_password else "link"
+        without = "single sign-on" if user.id in of_provider else "link"
+        state = "shut out" if user.is_disabled else "password" if user.has_password else without
         code = " and code" if user.has_second_factor and not user.is_disabled else ""
         click.echo(f"{user.name}\t{user.role}\t{state}{code}")
     if not everybody:
@@ -102,6 +105,25 @@ def reset(context: click.Context, name: str) -> None:
     with _accounts(context) as (settings, database):
         user = accounts.get_user(database, name)
         _print_link(settings, accounts.reset_password(database, user, by=terminal()))
+
+
+@users.command()
+@click.argument("name")
+@click.option("--label", default="terminal", show_default=True, help="What it is for.")
+@click.option("--scope", "scopes", type=SCOPES, multiple=True, required=True, help="Repeatable.")
+@click.option(
+    "--days", type=click.Choice(["7", "30", "90", "365"]), default="90", show_default=True
+)
+@click.pass_context
+def token(context: click.Context, name: str, label: str, scopes: Sequence[str], days: str) -> None:
+    """Make a token for a program of somebody's, and print it this once."""
+    from hematovision.services import accounts, tokens
+
+    with _accounts(context) as (_, database):
+        user, rights = accounts.get_user(database, name), [Right(scope) for scope in scopes]
+        made = tokens.add_token(database, user, label, scopes=rights, days=int(days), by=terminal())
+    click.echo(made)
+    click.echo(f"It is not shown again, and ends in {days} days.", err=True)
 
 
 @contextmanager

@@ -91,7 +91,8 @@ def _open_bench(context: click.Context, folders: Sequence[Path]) -> Iterator["Be
     database = open_records(settings)
     try:
         models = ModelFolders([*folders, *_installed(settings)], load)
-        yield Bench(database, open_pictures(settings), models, settings.max_pixels)
+        decoder = tools.open_decoders(settings)
+        yield Bench(database, open_pictures(settings), models, settings.max_pixels, decoder)
     except HematoVisionError as error:
         raise Refusal(error) from error
     finally:

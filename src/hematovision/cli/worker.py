@@ -9,15 +9,20 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hematovision import __version__
 from hematovision.cli.stores import open_pictures, open_records, open_shelf
 from hematovision.cli.tools import Refusal, Tools, visible
 from hematovision.config import Settings
 from hematovision.errors import HematoVisionError
+from hematovision.observing.logs import init_logs
+from hematovision.observing.sharing import FOLDER
+from hematovision.observing.traces import OTLP, TracesUnusableError, open_traces
 
 if TYPE_CHECKING:
     from hematovision.jobs import Wakes
     from hematovision.services.batches import Desk
     from hematovision.services.shelf import Shelf
+    from hematovision.storage.database import Database
     from hematovision.storage.files import Files
 
 
@@ -29,16 +34,20 @@ def worker(context: click.Context, parent: int | None) -> None:
 
     `hematovision serve` starts one by itself; others may run beside it or on other machines.
     """
+    from hematovision.exchange.posting import Poster
     from hematovision.jobs import StuckError, Worker
+    from hematovision.services.delivering import Courier
 
-    _speak()
     tools = context.ensure_object(Tools)
+    init_logs(tools.settings.log_format)
     with _open_desk(tools) as (desk, shelf):
         queue = open_wakes(tools.settings)
         # As Ctrl+C: the photo in hand is read to its end, or given back.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
-            if Worker(desk, queue, parent, shelf=shelf).run():
+            poster = Poster(tools.settings.webhook_networks)
+            courier = Courier(desk.database, desk.files.seal, poster)
+            if Worker(desk, queue, parent, shelf=shelf, courier=courier).run():
                 return
             code = 0
         except StuckError as error:
@@ -63,6 +72,7 @@ def _open_desk(tools: Tools) -> Iterator[tuple["Desk", "Shelf"]]:
     settings = tools.settings
     database = open_records(settings)
     try:
+        _watch(settings, database)
         shelf = open_shelf(tools, database)
         reader = shelf.reader()
         files = _open_sealed(settings)
@@ -75,6 +85,7 @@ def _open_desk(tools: Tools) -> Iterator[tuple["Desk", "Shelf"]]:
             settings.keep_pictures,
             settings.max_pixels,
             policy=policy,
+            decoder=tools.open_decoders(settings),
         )
         yield desk, shelf
     except HematoVisionError as error:
@@ -112,7 +123,22 @@ def open_wakes(settings: Settings) -> "Wakes":
         raise click.ClickException(visible(str(error))) from error
 
 
-def _speak() -> None:
-    """Say on standard error what happens."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
-    logging.getLogger("hematovision").setLevel(logging.INFO)
+def _watch(settings: Settings, database: "Database") -> None:
+    """Keep numbers where they are shared with a server, and send traces where they are wanted.
+
+    Raises:
+        click.ClickException: If packages are missing.
+    """
+    from hematovision.observing import signals
+
+    if os.environ.get(FOLDER):
+        from hematovision.observing.meters import METERS
+
+        signals.watch(METERS)
+    if settings.traces == OTLP:
+        try:
+            traces = open_traces(__version__)
+        except TracesUnusableError as error:
+            raise click.ClickException(str(error)) from error
+        traces.follow(database.engine)
+        signals.watch(traces)

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from hematovision.errors import (
     LastAdministratorError,
     LinkSpentError,
+    PasswordElsewhereError,
     UserNameInvalidError,
     UserNameTakenError,
     UserUnknownError,
@@ -21,8 +22,6 @@ from hematovision.storage.inserts import AlreadyThereError
 FIRST_NAME = "administrator"
 FIRST_LINK = timedelta(minutes=15)
 LINK = timedelta(hours=24)
-TOKEN = timedelta(days=365)
-LABEL_LENGTH = 64
 TOKEN_BYTES = 32
 NAME = re.compile(r"[\w.@-]{1,64}")
 
@@ -37,10 +36,15 @@ def add_user(database: Database, name: str, role: Role, *, by: Hand) -> User:
     if not NAME.fullmatch(name):
         raise UserNameInvalidError("This cannot be a user's name.")
     with database.transaction() as records:
-        return _add(records, name, role, by)
+        return enrol(records, name, role, by=by)
 
 
-def _add(records: Records, name: str, role: Role, by: Hand) -> User:
+def enrol(records: Records, name: str, role: Role, *, by: Hand) -> User:
+    """Make an account within a transaction.
+
+    Raises:
+        UserNameTakenError: If somebody has the name.
+    """
     try:
         user = records.users.add(name, role, now=by.now)
     except AlreadyThereError as error:
@@ -87,12 +91,21 @@ def set_role(database: Database, user: User, role: Role, *, by: Hand) -> None:
         LastAdministratorError: If nobody could manage users any more.
     """
     with database.transaction() as records:
-        if role is not Role.ADMINISTRATOR:
-            _keep_an_administrator(records, user)
-        before = records.users.get(user.id).role
-        records.users.set_role(user.id, role)
-        details = {"from": str(before), "to": str(role)}
-        records.audit.add(by.event("user.role_changed", user, details))
+        put_role(records, user, role, by=by)
+
+
+def put_role(records: Records, user: User, role: Role, *, by: Hand, why: str = "") -> None:
+    """Change what somebody is within a transaction; a reason goes on record with it.
+
+    Raises:
+        LastAdministratorError: If nobody could manage users any more.
+    """
+    if role is not Role.ADMINISTRATOR:
+        _keep_an_administrator(records, user)
+    before = records.users.get(user.id).role
+    records.users.set_role(user.id, role)
+    details = {"from": str(before), "to": str(role)} | ({"why": why} if why else {})
+    records.audit.add(by.event("user.role_changed", user, details))
 
 
 def disable_user(database: Database, user: User, *, by: Hand) -> None:
@@ -116,7 +129,13 @@ def enable_user(database: Database, user: User, *, by: Hand) -> None:
 
 
 def set_password(
-    database: Database, user: User, password: str, *, by: Hand, keep: str = ""
+    database: Database,
+    user: User,
+    password: str,
+    *,
+    by: Hand,
+    keep: str = "",
+    end_programs: bool = False,
 ) -> None:
     """Give somebody a new password, and sign them out where they are signed in.
 
@@ -126,16 +145,29 @@ def set_password(
         password: As typed.
         by: Who does it.
         keep: The token of the sign-in that stays.
+        end_programs: Whether the tokens of their programs end as well.
 
     Raises:
         PasswordTooWeakError: If it would be guessed.
+        PasswordElsewhereError: If a provider signs them in, and they choose one by themselves: it
+            would let them in after the provider no longer does.
     """
     hashed = hash_password(password, name=user.name)
     with database.transaction() as records:
+        if by.user_id == user.id and is_elsewhere(records, user):
+            raise PasswordElsewhereError("Another server signs you in.")
         records.users.set_password_hash(user.id, hashed)
         records.users.remove_sign_ins(user.id, but=keep)
         records.users.forget_failures(user.name)
-        records.audit.add(by.event("user.password_changed", user))
+        ended = records.tokens.remove_all(user.id) if end_programs else 0
+        details = {"tokens_ended": ended} if end_programs else {}
+        records.audit.add(by.event("user.password_changed", user, details))
+
+
+def is_elsewhere(records: Records, user: User) -> bool:
+    """Tell whether a provider signs somebody in, and no password of ours does."""
+    hashed = records.users.secrets_of(user.id).password_hash
+    return hashed is None and records.identities.has(user.id)
 
 
 def reset_password(database: Database, user: User, *, by: Hand) -> str:
@@ -210,31 +242,16 @@ def get_linked(database: Database, token: str, *, now: datetime) -> User:
     return user
 
 
-def add_token(database: Database, user: User, label: str, *, by: Hand) -> str:
-    """Make a token for a program of somebody's; give it, for it cannot be told again."""
-    token = secrets.token_urlsafe(TOKEN_BYTES)
-    label = "".join(filter(str.isprintable, " ".join(label.split())))[:LABEL_LENGTH] or "program"
-    with database.transaction() as records:
-        records.users.add_token(token, user.id, label, now=by.now, expires_at=by.now + TOKEN)
-        records.audit.add(by.event("token.added", user, {"label": label}))
-    return token
-
-
-def remove_token(database: Database, user: User, token_id: int, *, by: Hand) -> None:
-    """Take one of somebody's own tokens away; one that is gone stays gone."""
-    with database.transaction() as records:
-        if records.users.remove_token(user.id, token_id):
-            records.audit.add(by.event("token.removed", user, {"token": token_id}))
-
-
 def _first_administrator(records: Records, by: Hand) -> User:
     """Find the administrator who is to be the first, or make one."""
     for user in records.users.list():
-        if user.role is Role.ADMINISTRATOR and not user.is_disabled:
+        # Whom a provider signs in must not get a password that somebody else knows.
+        is_ours = not records.identities.has(user.id)
+        if user.role is Role.ADMINISTRATOR and not user.is_disabled and is_ours:
             return user
     found = records.users.find(FIRST_NAME)
     if found is None:
-        return _add(records, FIRST_NAME, Role.ADMINISTRATOR, by)
+        return enrol(records, FIRST_NAME, Role.ADMINISTRATOR, by=by)
     # Somebody of that name was shut out, or made something else, and no administrator is left.
     records.users.set_disabled(found.id, None)
     records.users.set_role(found.id, Role.ADMINISTRATOR)
@@ -258,4 +275,4 @@ def _keep_an_administrator(records: Records, user: User) -> None:
 def _shut_out(records: Records, user: User) -> None:
     records.users.remove_link(user.id)
     records.users.remove_sign_ins(user.id)
-    records.users.remove_tokens(user.id)
+    records.tokens.remove_all(user.id)

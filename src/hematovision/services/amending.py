@@ -7,6 +7,7 @@ from hematovision.services.cases import CLOSED, move_case, the_case, the_open_ca
 from hematovision.services.contents import Difference, compare, the_content
 from hematovision.services.differential import the_sheet
 from hematovision.services.hands import Hand
+from hematovision.services.telling import Event, tell
 from hematovision.storage.cases import Case, CaseState
 from hematovision.storage.database import Database, Records
 from hematovision.storage.signatures import Signature
@@ -36,11 +37,14 @@ def amend_case(database: Database, case_id: int, reason: str, *, by: Hand) -> Ca
         case = the_case(records, case_id)
         if case.state not in CLOSED:
             raise NotSignedError("This case is not signed.")
-        version = records.signatures.count(case_id)
+        signed = records.signatures.newest(case_id)
+        version = signed.version if signed else 0
         records.returns.add(case_id, version, reason, by=user_id, now=by.now)
         reopened = move_case(records, case, CaseState.IN_REVIEW)
         details = {"case": case_id, "version": version}
         records.audit.add(by.did("case.reopened", f"case {case_id}", details))
+        if signed:
+            tell(records, Event.CASE_AMENDMENT_OPENED, signed, now=by.now)
     return reopened
 
 

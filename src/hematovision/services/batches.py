@@ -18,7 +18,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from hematovision.cells import CellReader, PhotoReading, RgbImage
-from hematovision.errors import HematoVisionError, StorageFullError
+from hematovision.errors import HematoVisionError, QueueFullError, StorageFullError
+from hematovision.observing.signals import Signal, Stage, happened, stage
 from hematovision.services.cases import the_open_case
 from hematovision.services.hands import Hand
 from hematovision.services.readings import ReadPhoto, read_image
@@ -30,6 +31,7 @@ from hematovision.storage.database import Database
 from hematovision.storage.files import Files, PictureGoneError
 from hematovision.storage.photos import Photo, PhotoState, Sent
 from hematovision.storage.sealing import SealBrokenError
+from hematovision.vision.decoders import HERE, Decoder
 from hematovision.vision.decoding import MAX_PIXELS
 from hematovision.vision.stripping import strip
 
@@ -61,6 +63,7 @@ class Desk:
         max_pixels: Larger pictures are refused.
         shadow: Reads each photo after the reader did; what it says is kept, and not shown.
         policy: How long pictures and cases are kept.
+        decoder: Turns the bytes of pictures into pixels.
     """
 
     database: Database
@@ -70,6 +73,7 @@ class Desk:
     max_pixels: int = MAX_PIXELS
     shadow: CellReader | None = None
     policy: Policy = field(default_factory=Policy)
+    decoder: Decoder = HERE
 
 
 def add_photo(
@@ -80,6 +84,7 @@ def add_photo(
     *,
     by: Hand,
     sending: str | None = None,
+    claim: str | None = None,
 ) -> Photo:
     """Let a picture wait to be read.
 
@@ -93,6 +98,7 @@ def add_photo(
         picture: The file as it was sent; what it is shows when it is read.
         by: Who sent it, through which door, when.
         sending: With what else; None where that does not matter.
+        claim: Of a file of a watched folder, which comes in once.
 
     Returns:
         The photo; where the case has its content from another sending, the one that it became then.
@@ -101,6 +107,7 @@ def add_photo(
         CaseUnknownError: If the case was erased.
         CaseClosedError: If the case is signed.
         KeyOutdatedError: If this machine was not given the key that holds.
+        AlreadyThereError: If a file that was claimed is on record.
     """
     sha256 = hashlib.sha256(picture).hexdigest()
     name = files.put(picture)
@@ -112,6 +119,8 @@ def add_photo(
             records.cases.hold(case.id)
             the_open_case(records, case.id)
             insist_on_key(records, files.seal)
+            if claim is not None:
+                records.claims.add(claim, now=by.now)
             added = records.photos.add(sent, case_id=case.id)
             if added.sending == sending:
                 details = {"case": case.id, "state": str(added.state)}
@@ -124,6 +133,21 @@ def add_photo(
             # No row speaks of it: the case has it already, or takes no more.
             files.delete(name)
     return photo
+
+
+def insist_on_room(database: Database, most: int) -> None:
+    """Insist that another photo may wait: no more do than may.
+
+    Of several who send at once each may add one more; what matters is that there is an end.
+
+    Raises:
+        QueueFullError: If as many wait as may.
+    """
+    with database.reading() as records:
+        waiting = records.census.count_waiting(PhotoState.WAITING, most=most)
+    if waiting >= most:
+        happened(Signal.FULL)
+        raise QueueFullError("%(number)s photos wait to be read; no more may.", number=most)
 
 
 def read_next(desk: Desk, worker: str, *, clock: Callable[[], datetime]) -> bool:
@@ -159,6 +183,7 @@ def give_back(database: Database, photo: Photo, worker: str) -> bool:
         return records.photos.give_back(photo, worker)
 
 
+@stage(Stage.PHOTO)
 def read_photo(desk: Desk, photo: Photo, worker: str, *, clock: Callable[[], datetime]) -> None:
     """Read a photo that was taken, and keep what is said of it, or why nothing can be.
 
@@ -181,7 +206,9 @@ def read_photo(desk: Desk, photo: Photo, worker: str, *, clock: Callable[[], dat
         return
     try:
         picture = desk.files.get(photo.file or "")
-        read = read_image(picture, reader=desk.reader, max_pixels=desk.max_pixels)
+        read = read_image(
+            picture, reader=desk.reader, max_pixels=desk.max_pixels, decoder=desk.decoder
+        )
         _strip(desk, photo, picture, read)
     except StorageFullError:
         # It is no fault of the photo; whoever reads it waits until there is room.
@@ -275,13 +302,13 @@ def _strip(desk: Desk, photo: Photo, picture: bytes, read: ReadPhoto) -> None:
     same pixels, and no picture that was read is left with its metadata.
     """
     if desk.keep_pictures and photo.file:
-        stripped = strip(picture, read.photo)
+        stripped = strip(picture, read.photo, desk.decoder)
         if stripped != picture:
             desk.files.put_again(photo.file, stripped)
 
 
 def _finish(desk: Desk, photo: Photo, worker: str, reading: PhotoReading, by: Hand) -> bool:
-    with desk.database.transaction() as records:
+    with stage(Stage.RECORD), desk.database.transaction() as records:
         kept = records.photos.finish(
             photo, worker, reading, now=by.now, keep_picture=desk.keep_pictures
         )
@@ -343,8 +370,16 @@ def _throw_away(desk: Desk, photo: Photo) -> None:
 def _fail(desk: Desk, photo: Photo, worker: str, failure: str, by: Hand) -> None:
     log.warning("Photo %d cannot be read: %s", photo.id, failure)
     with desk.database.transaction() as records:
-        if records.photos.fail(photo, worker, failure):
+        failed = records.photos.fail(photo, worker, failure)
+        if failed:
             records.audit.add(_event(by, "photo.failed", photo, {"failure": failure}))
+        # Of no case, it can neither be looked at nor tried again.
+        useless = photo.file if failed and photo.case_id is None else None
+        if useless:
+            records.discards.add([useless], now=by.now)
+            records.photos.forget_picture(photo.id)
+    if useless:
+        desk.files.delete(useless)
 
 
 def _event(by: Hand, action: str, photo: Photo, details: dict[str, object]) -> AuditEvent:

@@ -15,6 +15,7 @@ from hematovision import __version__
 from hematovision.cells import NOTICE
 from hematovision.exchange.parcels import Parcel, new_parcel
 from hematovision.services.hands import Hand
+from hematovision.storage.answers import ANSWERS
 from hematovision.storage.belongings import CASES, PHOTOS
 from hematovision.storage.cases import Case
 from hematovision.storage.database import Database, Records, newest_version
@@ -56,7 +57,8 @@ def export_case(database: Database, files: Files, case: Case, target: Path, *, b
         OSError: If the target is there, or cannot be written.
     """
     with database.reading() as records:
-        rows = records.belongings.list(CASES, case.id)
+        found = records.belongings.list(CASES, case.id)
+        rows = {name: found[name] for name in found if name != ANSWERS}
         people = records.belongings.people(rows)
         events = _events(records, case.id, [photo["id"] for photo in rows[PHOTOS]])
     with new_parcel(target) as parcel:

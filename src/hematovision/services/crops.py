@@ -31,7 +31,8 @@ from hematovision.vision.cutting import (
     jpeg_of,
     square_on,
 )
-from hematovision.vision.decoding import MAX_PIXELS, decode_image
+from hematovision.vision.decoders import HERE, Decoder
+from hematovision.vision.decoding import MAX_PIXELS
 
 SIDES = (64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768, 896, 1024)
 """Photo pixels that the crops of a case may show; few, so that few sheets are made."""
@@ -61,11 +62,13 @@ class Album:
         database: Says which they are.
         files: Has them.
         max_pixels: Larger photos are refused.
+        decoder: Turns their bytes into pixels.
     """
 
     database: Database
     files: Files
     max_pixels: int = MAX_PIXELS
+    decoder: Decoder = HERE
 
 
 def side_for(boxes: Sequence[Box]) -> int:
@@ -246,7 +249,7 @@ def _made_once(album: Album, file: str, what: str, make: Callable[[], bytes]) ->
 
 def _decode(album: Album, file: str) -> RgbImage:
     try:
-        return decode_image(album.files.get(file), max_pixels=album.max_pixels)
+        return album.decoder.decode(album.files.get(file), max_pixels=album.max_pixels)
     except (PictureGoneError, SealBrokenError) as error:
         raise PictureNotKeptError("This picture is not kept any more.") from error
 

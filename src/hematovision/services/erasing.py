@@ -115,6 +115,7 @@ def erase_reading(
 
 def _erase(records: Records, root: str, number: int, by: Hand) -> Erased:
     erased = records.belongings.erase(root, number)
+    records.answers.forget_caseless()
     records.discards.add(erased.files, now=by.now)
     return erased
 

@@ -15,7 +15,7 @@ class Hand:
 
     Attributes:
         user_id: Who; None where nobody is signed in, as at the terminal.
-        door: `page`, `api`, `terminal` or `worker`.
+        door: `page`, `api`, `terminal`, `folder` or `worker`.
         now: When, UTC.
         address: From where a page or a program asks, as far as the server sees; empty elsewhere.
     """

@@ -12,7 +12,7 @@ from typing import IO
 from hematovision.cells import Queue
 from hematovision.errors import HematoVisionError
 from hematovision.exchange.archives import Limits, is_archive, read_archive
-from hematovision.services.batches import add_photo
+from hematovision.services.batches import add_photo, insist_on_room
 from hematovision.services.cases import the_open_case
 from hematovision.services.hands import Hand
 from hematovision.services.readings import take_bytes
@@ -20,7 +20,10 @@ from hematovision.storage.cases import Case
 from hematovision.storage.database import Database
 from hematovision.storage.files import Files
 from hematovision.storage.photos import Photo, PhotoState
-from hematovision.vision.decoding import MAX_PIXELS, check_header
+from hematovision.vision.decoders import HERE, Decoder
+from hematovision.vision.decoding import MAX_PIXELS
+
+MOST_WAITING = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,8 @@ class Tray:
         queue: Wakes those who read.
         limits: How large a file may be, and how much of a ZIP is read.
         max_pixels: Larger pictures are refused.
+        decoder: Looks at their headers.
+        max_waiting: So many photos may wait, of all cases.
     """
 
     database: Database
@@ -40,6 +45,8 @@ class Tray:
     queue: Queue
     limits: Limits
     max_pixels: int = MAX_PIXELS
+    decoder: Decoder = HERE
+    max_waiting: int = MOST_WAITING
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +58,13 @@ class Sending:
         name: No other sending is called so; one of several requests keeps its name. What came in
             another sending is not even shown twice.
         replaces: A photo that could not be read, and in whose place the first good picture comes.
+        claim: Of the one file of a watched folder that is sent, which comes in once.
     """
 
     case_id: int
     name: str
     replaces: int | None = None
+    claim: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +103,13 @@ def take_in(
     Raises:
         CaseUnknownError: If there is no such case.
         CaseClosedError: If it is signed.
+        AlreadyThereError: If a file that was claimed is on record.
+        QueueFullError: If so many photos wait already that none may be added.
     """
+    insist_on_room(tray.database, tray.max_waiting)
     with tray.database.reading() as records:
         case = the_open_case(records, sending.case_id)
-    intake = _Intake(tray, case, sending.name, sending.replaces, by)
+    intake = _Intake(tray, case, sending.name, sending.replaces, by, sending.claim)
     try:
         for name, stream in incoming:
             for arrival in intake.take(name, stream):
@@ -120,6 +132,7 @@ class _Intake:
     sending: str
     replaces: int | None
     by: Hand
+    claim: str | None = None
     woken: bool = False
 
     def take(self, name: str, stream: IO[bytes]) -> Iterator[Arrival]:
@@ -140,7 +153,8 @@ class _Intake:
     def _keep(self, name: str, picture: bytes) -> Arrival:
         """Let a picture wait, unless it cannot be one or was sent before."""
         try:
-            check_header(picture, max_pixels=self.tray.max_pixels)
+            self.tray.decoder.check(picture, max_pixels=self.tray.max_pixels)
+            insist_on_room(self.tray.database, self.tray.max_waiting)
         except HematoVisionError as error:
             return Arrival(name, failure=_bare(error))
         self._make_room()
@@ -151,6 +165,7 @@ class _Intake:
             picture,
             by=self.by,
             sending=self.sending,
+            claim=self.claim,
         )
         if photo.sending != self.sending:
             return Arrival(name, photo, was_here=True, same_as=photo.number)

@@ -18,7 +18,7 @@ def record_look(database: Database, event: AuditEvent, *, renewed: bool = False)
         database: Keeps the record.
         event: At what they look; its details never hold what they typed.
         renewed: Whether a page that they have open renews itself: that is no look of its own where
-            there was one within `AGAIN`.
+            there was one through the same door within `AGAIN`.
     """
     if renewed and _seen(database, event):
         return
@@ -44,4 +44,5 @@ def _seen(database: Database, event: AuditEvent) -> bool:
         last = records.audit.find(
             action=event.action, subject=event.subject, actor_id=event.actor_id
         )
-    return last is not None and event.at - last.at < AGAIN
+    # A program that shows somebody's token does not hide behind what they look at themselves.
+    return last is not None and last.door == event.door and event.at - last.at < AGAIN

@@ -1,10 +1,12 @@
 """What waits for whom: the start page, the photos of a case, and how far they are."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 
+from hematovision.errors import CaseUnknownError, PhotoUnknownError
 from hematovision.labels import NO_CELL, UNIDENTIFIED, Label
 from hematovision.services.cases import the_case
 from hematovision.services.naming import own_labels
@@ -102,29 +104,63 @@ class Sheet:
 
 def look_over(database: Database, wanted: Search, *, user_id: int | None = None) -> Start:
     """Say what waits, and look for cases, as far as a user may see them."""
-    # One more than is shown tells whether there is a next page.
-    more = Search(wanted.pile, wanted.text, wanted.mine, wanted.cursor, limit=wanted.limit + 1)
     with database.reading() as records:
-        found = blinded(records, records.overviews.search(more), user_id)
+        found, cursor = _search(records, wanted, user_id)
         running = records.overviews.running(limit=MOST_RUNNING)
         return Start(
             waiting=records.overviews.count_waiting(),
-            running=[_progress(records, case) for case in running],
-            cases=found[: wanted.limit],
-            cursor=found[wanted.limit - 1].case.id if len(found) > wanted.limit else None,
+            running=[_progress(records, case, user_id) for case in running],
+            cases=found,
+            cursor=cursor,
             own=own_labels(records).every,
         )
+
+
+def list_cases(
+    database: Database, wanted: Search, *, user_id: int | None
+) -> tuple[Sequence[Summary], int | None]:
+    """Look for cases, as far as a user may see them; say where the next page begins, if any."""
+    with database.reading() as records:
+        return _search(records, wanted, user_id)
+
+
+def get_summary(database: Database, case_id: int, *, user_id: int | None) -> Summary:
+    """Give a case with what a list shows of it, as far as a user may see it.
+
+    Raises:
+        CaseUnknownError: If there is none.
+    """
+    with database.reading() as records:
+        found = records.overviews.find(case_id)
+        if found is None:
+            raise CaseUnknownError("There is no such case.")
+        return blinded(records, [found], user_id)[0]
+
+
+def _search(
+    records: Records, wanted: Search, user_id: int | None
+) -> tuple[Sequence[Summary], int | None]:
+    # One more than is shown tells whether there is a next page.
+    more = replace(wanted, limit=wanted.limit + 1)
+    found = blinded(records, records.overviews.search(more), user_id)
+    is_last = len(found) <= wanted.limit
+    return found[: wanted.limit], None if is_last else found[wanted.limit - 1].case.id
 
 
 def blinded(records: Records, found: Sequence[Summary], user_id: int | None) -> Sequence[Summary]:
     """Leave out what people called the cells of cases that somebody is reading a second time."""
     blind = set() if user_id is None else records.seconds.in_hand(user_id)
     return [
-        replace(one, tallies=[replace(tally, label=None) for tally in one.tallies])
-        if one.case.id in blind
-        else one
-        for one in found
+        replace(one, tallies=_unsaid(one.tallies)) if one.case.id in blind else one for one in found
     ]
+
+
+def _unsaid(tallies: Sequence[Tally]) -> Sequence[Tally]:
+    return [replace(tally, label=None) for tally in tallies]
+
+
+def _is_blind(records: Records, case_id: int, user_id: int | None) -> bool:
+    return user_id is not None and records.seconds.is_reading(case_id, user_id)
 
 
 def has_cases(database: Database) -> bool:
@@ -133,36 +169,72 @@ def has_cases(database: Database) -> bool:
         return records.overviews.has_cases()
 
 
-def progress_of(database: Database, case_id: int) -> Progress:
-    """Say how far the photos of a case are.
+def progress_of(database: Database, case_id: int, *, user_id: int | None = None) -> Progress:
+    """Say how far the photos of a case are, as far as a user may know.
 
     Raises:
         CaseUnknownError: If there is none.
     """
     with database.reading() as records:
-        return _progress(records, the_case(records, case_id))
+        return _progress(records, the_case(records, case_id), user_id)
 
 
-def sheet_of(database: Database, case_id: int, *, after: int = 0) -> Sheet:
-    """Give the photos of a case.
+def sheet_of(
+    database: Database,
+    case_id: int,
+    *,
+    after: int = 0,
+    limit: int = SHEET,
+    user_id: int | None = None,
+) -> Sheet:
+    """Give the photos of a case, as far as a user may know.
 
     Args:
         database: Has them.
         case_id: The case.
         after: The number of the last photo that was seen.
+        limit: How many at most.
+        user_id: Who looks.
 
     Raises:
         CaseUnknownError: If there is no such case.
     """
     with database.reading() as records:
         case = the_case(records, case_id)
-        photos = records.overviews.photos(case_id, after=after, limit=SHEET + 1)
+        photos = records.overviews.photos(case_id, after=after, limit=limit + 1)
         return Sheet(
-            progress=_progress(records, case),
-            photos=photos[:SHEET],
+            progress=_progress(records, case, user_id),
+            photos=_blinded_photos(records, case_id, photos[:limit], user_id),
             failed=records.overviews.failed(case_id, limit=MOST_FAILED),
-            cursor=photos[SHEET - 1].photo.number if len(photos) > SHEET else None,
+            cursor=photos[limit - 1].photo.number if len(photos) > limit else None,
         )
+
+
+def get_shown(
+    database: Database, case_id: int, number: int, *, user_id: int | None = None
+) -> Shown:
+    """Give a photo of a case by its number, as far as a user may know.
+
+    Raises:
+        CaseUnknownError: If there is no such case.
+        PhotoUnknownError: If it has no such photo.
+    """
+    with database.reading() as records:
+        the_case(records, case_id)
+        found = records.overviews.photos(case_id, after=number - 1, limit=1)
+        if not found or found[0].photo.number != number:
+            raise PhotoUnknownError("There is no photo %(number)s in this case.", number=number)
+        return _blinded_photos(records, case_id, found, user_id)[0]
+
+
+def _blinded_photos(
+    records: Records, case_id: int, photos: Sequence[Shown], user_id: int | None
+) -> Sequence[Shown]:
+    """Count also boxes of which others say that there is no cell, for who must not know that."""
+    if not _is_blind(records, case_id, user_id):
+        return photos
+    boxes = Counter(photo_id for photo_id, _ in records.cells.boxes(case_id))
+    return [replace(one, cells=boxes[one.photo.id]) for one in photos]
 
 
 def count_cells(tallies: Sequence[Tally]) -> tuple[int, int]:
@@ -176,8 +248,11 @@ def _is_unidentified(tally: Tally) -> bool:
     return tally.label == UNIDENTIFIED or (tally.label is None and tally.cell_type is None)
 
 
-def _progress(records: Records, case: Case) -> Progress:
-    cells, unidentified = count_cells(records.cells.count([case.id])[case.id])
+def _progress(records: Records, case: Case, user_id: int | None) -> Progress:
+    tallies = records.cells.count([case.id])[case.id]
+    if _is_blind(records, case.id, user_id):
+        tallies = _unsaid(tallies)
+    cells, unidentified = count_cells(tallies)
     return Progress(
         case=case,
         photos=records.photos.count(case.id),

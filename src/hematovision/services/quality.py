@@ -1,5 +1,6 @@
 """How well laboratory and model do: what people change, what they agree on, what has drifted."""
 
+import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,15 +8,19 @@ from typing import TypeVar
 
 from hematovision.cells import MEASURES
 from hematovision.differential import INSIDE
+from hematovision.errors import ModelDamagedError, ModelMissingError
 from hematovision.labels import FIVE, UNIDENTIFIED, Label
+from hematovision.services.choosing import find_choice
 from hematovision.services.hands import Hand
 from hematovision.services.naming import own_labels
 from hematovision.services.pairs import SOURCES, Agreement, PairSource, agreements
 from hematovision.services.shares import Part
+from hematovision.services.shelf import Shelf
 from hematovision.storage.database import Database, Records
 from hematovision.storage.locator_checks import LocatorCheck
 from hematovision.storage.quality import Look, Period, Reads, Said
-from hematovision.vision.looks import Looks
+from hematovision.vision.bundle import read_bundle
+from hematovision.vision.looks import Looks, find_looks
 
 UNLIKE = 0.2
 """Of the photos that a model was made from one in twenty lies outside; four times as many do not
@@ -25,6 +30,8 @@ FEWEST = 20
 """Of fewer photos nobody says that they look unlike."""
 
 Key = TypeVar("Key", bound=Hashable)
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +141,17 @@ def survey(
             people={user.id: user.name for user in records.users.list()},
             own=own_labels(records).every,
         )
+
+
+def looks_of(shelf: Shelf) -> Looks | None:
+    """Say how the pictures look that the model that reads was made from; None if nobody knows."""
+    try:
+        return find_looks(read_bundle(shelf.folder(find_choice(shelf.database).reads)))
+    except ModelMissingError:
+        return None
+    except ModelDamagedError as error:
+        log.error("%s", error)
+        return None
 
 
 def record_export(database: Database, table: str, *, by: Hand) -> None:

@@ -6,7 +6,9 @@ from typing import IO
 
 from hematovision.cells import CellReader, PhotoReading, RgbImage
 from hematovision.errors import FileTooLargeError
-from hematovision.vision.decoding import MAX_PIXELS, decode_image
+from hematovision.observing.signals import Stage, stage
+from hematovision.vision.decoders import HERE, Decoder
+from hematovision.vision.decoding import MAX_PIXELS
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,12 @@ def take_bytes(stream: IO[bytes], *, max_bytes: int) -> bytes:
 
 
 def read_image(
-    data: bytes, *, reader: CellReader, max_pixels: int = MAX_PIXELS, explain: bool = False
+    data: bytes,
+    *,
+    reader: CellReader,
+    max_pixels: int = MAX_PIXELS,
+    explain: bool = False,
+    decoder: Decoder = HERE,
 ) -> ReadPhoto:
     """Decode a picture, find its white cells and name them.
 
@@ -55,6 +62,7 @@ def read_image(
         reader: Finds and names the cells.
         max_pixels: Larger pictures are refused.
         explain: Whether to say as well where each answer comes from.
+        decoder: Turns the bytes into pixels.
 
     Returns:
         The decoded photo and its reading.
@@ -62,7 +70,8 @@ def read_image(
     Raises:
         HematoVisionError: Whatever `decode_image` refuses, under its own name.
     """
-    photo = decode_image(data, max_pixels=max_pixels)
+    with stage(Stage.DECODE):
+        photo = decoder.decode(data, max_pixels=max_pixels)
     height, width = photo.shape[:2]
     return ReadPhoto(
         photo=photo,

@@ -7,6 +7,7 @@ from typing import Self
 
 from hematovision.cells import PhotoReading, RgbImage
 from hematovision.errors import PhotoUnknownError
+from hematovision.observing.signals import Stage, stage
 from hematovision.services.hands import Hand
 from hematovision.services.readings import ReadPhoto
 from hematovision.services.rotation import insist_on_key
@@ -15,7 +16,8 @@ from hematovision.storage.files import Files, PictureGoneError
 from hematovision.storage.photos import Sent
 from hematovision.storage.readings import KeptReading
 from hematovision.storage.sealing import SealBrokenError
-from hematovision.vision.decoding import MAX_PIXELS, decode_image
+from hematovision.vision.decoders import HERE, Decoder
+from hematovision.vision.decoding import MAX_PIXELS
 from hematovision.vision.stripping import strip
 
 log = logging.getLogger(__name__)
@@ -29,11 +31,13 @@ class Record:
         database: Keeps what was said.
         files: Keeps the pictures, sealed.
         keep_pictures: Whether pictures are kept at all.
+        decoder: Turns their bytes into pixels.
     """
 
     database: Database
     files: Files
     keep_pictures: bool
+    decoder: Decoder = HERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +48,32 @@ class Noted:
         reading: What was said.
         size: Bytes of the file as it was sent.
         picture: The file without its metadata; None where it is not to be kept.
+        claim: Of what is recorded once: a file of a watched folder, a picture of a request.
     """
 
     reading: PhotoReading
     size: int
     picture: bytes | None
+    claim: str | None = None
 
     @classmethod
-    def of(cls, read: ReadPhoto, data: bytes, *, keep_picture: bool) -> Self:
+    def of(
+        cls,
+        read: ReadPhoto,
+        data: bytes,
+        *,
+        keep_picture: bool,
+        decoder: Decoder = HERE,
+        claim: str | None = None,
+    ) -> Self:
         """Note what is kept of a photo, its reading and its file."""
-        return cls(read.reading, len(data), strip(data, read.photo) if keep_picture else None)
+        picture = strip(data, read.photo, decoder) if keep_picture else None
+        return cls(read.reading, len(data), picture, claim)
 
 
-def record_reading(record: Record, read: ReadPhoto, data: bytes, *, by: Hand) -> int:
+def record_reading(
+    record: Record, read: ReadPhoto, data: bytes, *, by: Hand, claim: str | None = None
+) -> int:
     """Keep the reading of a photo that belongs to no case; give the id of its photo.
 
     Args:
@@ -64,9 +81,21 @@ def record_reading(record: Record, read: ReadPhoto, data: bytes, *, by: Hand) ->
         read: The photo and what was said.
         data: The file as it was sent.
         by: Who sent it, through which door, when.
+        claim: Under which it is recorded once; None where it may be again.
+
+    Raises:
+        KeyOutdatedError: If this machine was not given the key that holds.
+        AlreadyThereError: If it was claimed and is on record.
     """
-    noted = Noted.of(read, data, keep_picture=record.keep_pictures)
-    (photo_id,) = record_readings(record, [noted], by=by)
+    with stage(Stage.RECORD):
+        noted = Noted.of(
+            read,
+            data,
+            keep_picture=record.keep_pictures,
+            decoder=record.decoder,
+            claim=claim,
+        )
+        (photo_id,) = record_readings(record, [noted], by=by)
     return photo_id
 
 
@@ -85,6 +114,7 @@ def record_readings(record: Record, readings: Sequence[Noted], *, by: Hand) -> S
 
     Raises:
         KeyOutdatedError: If this machine was not given the key that holds.
+        AlreadyThereError: If a file that was claimed is on record.
     """
     names: list[str | None] = []
     try:
@@ -127,7 +157,7 @@ def is_recorded(
 
 
 def find_picture(
-    files: Files, kept: KeptReading, *, max_pixels: int = MAX_PIXELS
+    files: Files, kept: KeptReading, *, max_pixels: int = MAX_PIXELS, decoder: Decoder = HERE
 ) -> RgbImage | None:
     """Give the photo of a reading; None where it is not kept, or not to be had any more.
 
@@ -135,6 +165,7 @@ def find_picture(
         files: Keeps the pictures.
         kept: The reading.
         max_pixels: Larger pictures are refused.
+        decoder: Turns its bytes into pixels.
 
     Returns:
         The upright photo of shape (height, width, 3), RGB, uint8, 0-255.
@@ -142,7 +173,7 @@ def find_picture(
     if kept.file is None:
         return None
     try:
-        return decode_image(files.get(kept.file), max_pixels=max_pixels)
+        return decoder.decode(files.get(kept.file), max_pixels=max_pixels)
     except (PictureGoneError, SealBrokenError):
         log.exception("The picture of photo %d cannot be shown", kept.photo_id)
         return None
@@ -152,6 +183,8 @@ def _record(records: Records, noted: Noted, name: str | None, by: Hand) -> int:
     reading = noted.reading
     sent = Sent(reading.image_sha256, noted.size, name, by.door, by.user_id, by.now)
     photo_id = records.photos.add_read(sent, reading)
+    if noted.claim is not None:
+        records.claims.add(noted.claim, now=by.now, became=photo_id)
     details = {
         "sha256": reading.image_sha256,
         "cells": len(reading.cells),

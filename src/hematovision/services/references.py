@@ -15,7 +15,6 @@ from hematovision.storage.files import Files, PictureGoneError
 from hematovision.storage.references import Reference
 from hematovision.storage.sealing import SealBrokenError
 from hematovision.vision.cutting import CROP_SIDE, jpeg_of
-from hematovision.vision.decoding import decode_image
 
 SOURCE = re.compile(r"[\w](?:[\w ./-]{0,62}[\w])?")
 SHOWN = 3
@@ -47,7 +46,7 @@ def add_reference(album: Album, label: str, source: str, picture: bytes, *, by: 
     with album.database.reading() as records:
         if label not in {one.code for one in own_labels(records).usable}:
             raise LabelUnknownError("No cell is called %(label)s here.", label=label)
-    pixels = decode_image(picture, max_pixels=album.max_pixels)
+    pixels = album.decoder.decode(picture, max_pixels=album.max_pixels)
     file = album.files.put(jpeg_of(pixels, longest=CROP_SIDE))
     sha256 = hashlib.sha256(picture).hexdigest()
     with album.database.transaction() as records:

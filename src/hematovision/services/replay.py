@@ -13,6 +13,7 @@ from hematovision.storage.database import Database
 from hematovision.storage.files import Files
 from hematovision.storage.readings import KeptReading
 from hematovision.vision.bundle import read_bundle
+from hematovision.vision.decoders import HERE, Decoder
 from hematovision.vision.decoding import MAX_PIXELS
 
 TOLERANCE = 1e-4
@@ -82,12 +83,14 @@ class Bench:
         files: Keeps the pictures.
         models: Has the models.
         max_pixels: Larger pictures are refused.
+        decoder: Turns their bytes into pixels.
     """
 
     database: Database
     files: Files
     models: ModelFolders
     max_pixels: int = MAX_PIXELS
+    decoder: Decoder = HERE
 
 
 def replay_photo(bench: Bench, photo_id: int, *, by: Hand) -> Sequence[Replayed]:
@@ -129,7 +132,7 @@ def list_read(database: Database, case_id: int | None) -> Sequence[int]:
 
 def _picture(bench: Bench, kept: KeptReading) -> RgbImage | None:
     try:
-        return find_picture(bench.files, kept, max_pixels=bench.max_pixels)
+        return find_picture(bench.files, kept, max_pixels=bench.max_pixels, decoder=bench.decoder)
     except HematoVisionError:
         # What is kept is no picture that can be read: it was, so it was changed.
         return None

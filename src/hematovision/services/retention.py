@@ -93,6 +93,7 @@ def delete_due(database: Database, files: Files, due: Due, policy: Policy, *, by
     if due.strays:
         with database.transaction() as records:
             records.audit.add(by.did("strays.deleted", "pictures", {"files": len(due.strays)}))
+    _forget_jobs(database, policy, by)
     sweep(database, files, by=by)
     return erased + deleted + len(due.strays)
 
@@ -103,6 +104,16 @@ def _erase_case(database: Database, files: Files, case_id: int, by: Hand) -> boo
     except CaseUnknownError:
         return False
     return True
+
+
+def _forget_jobs(database: Database, policy: Policy, by: Hand) -> None:
+    """Forget numbers under which nobody asks any more: the photos behind them are erased."""
+    if not policy.case_days:
+        return
+    with database.transaction() as records:
+        jobs = records.jobs.forget(before=by.now - timedelta(days=policy.case_days))
+        if jobs:
+            records.audit.add(by.did("jobs.forgotten", "jobs", {"jobs": jobs}))
 
 
 def _delete(database: Database, files: Files, old: OldPicture, policy: Policy, by: Hand) -> bool:

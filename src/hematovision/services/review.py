@@ -13,7 +13,8 @@ from hematovision.errors import (
     PictureNotKeptError,
 )
 from hematovision.labels import NO_CELL, UNIDENTIFIED
-from hematovision.services.cases import the_case, the_open_case
+from hematovision.services.cases import the_open_case
+from hematovision.services.cells import the_cell
 from hematovision.services.hands import Hand
 from hematovision.services.naming import own_labels
 from hematovision.storage.cells import Cell, Review
@@ -134,10 +135,7 @@ def history_of(database: Database, case_id: int, cell_id: int) -> Sequence[Revie
         CellUnknownError: If it has no such cell.
     """
     with database.reading() as records:
-        the_case(records, case_id)
-        if records.cells.find(case_id, cell_id) is None:
-            raise CellUnknownError("There is no such cell in this case.")
-        return records.cells.history(cell_id)
+        return records.cells.history(the_cell(records, case_id, cell_id).id)
 
 
 def the_photo(records: Records, case_id: int, number: int) -> Photo:

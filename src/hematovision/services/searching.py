@@ -54,14 +54,17 @@ def list_choices(database: Database) -> Choices:
         )
 
 
-def search(database: Database, wanted: Wanted, *, before: Mark | None = None) -> Page:
+def search(
+    database: Database, wanted: Wanted, *, before: Mark | None = None, limit: int = PAGE
+) -> Page:
     """Find a page of readings.
 
     Args:
         database: Keeps them.
         wanted: What is searched for.
         before: The end of the page before; None for the newest.
+        limit: At most so many lines.
     """
     with database.reading() as records:
-        lines = records.search.find(wanted, before=before, limit=PAGE + 1)
-    return Page(lines[:PAGE], lines[PAGE - 1].mark if len(lines) > PAGE else None)
+        lines = records.search.find(wanted, before=before, limit=limit + 1)
+    return Page(lines[:limit], lines[limit - 1].mark if len(lines) > limit else None)

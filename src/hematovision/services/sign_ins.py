@@ -4,7 +4,7 @@ import hmac
 import logging
 import math
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -16,14 +16,15 @@ from hematovision.errors import (
     WrongCodeError,
     WrongPasswordError,
 )
-from hematovision.people import User
+from hematovision.people import Role, User
 from hematovision.services.accounts import TOKEN_BYTES, get_linked
 from hematovision.services.hands import Hand
 from hematovision.services.passwords import hash_password, password_fits, renewed_hash
 from hematovision.services.rotation import insist_on_key
 from hematovision.storage.database import Database, Records
 from hematovision.storage.sealing import Seal, SealBrokenError
-from hematovision.storage.users import Attempts, Secrets, SignIn, Token
+from hematovision.storage.tokens import Token
+from hematovision.storage.users import Attempts, Secrets, SignIn
 
 FREE_TRIES = 5
 FIRST_WAIT = timedelta(seconds=30)
@@ -65,12 +66,26 @@ class Credentials:
 
 
 def sign_in(
-    database: Database, given: Credentials, *, seal: Seal, stay: Stay, by: Hand
+    database: Database,
+    given: Credentials,
+    *,
+    seal: Seal,
+    stay: Stay,
+    by: Hand,
+    roles: Collection[Role] = tuple(Role),
 ) -> tuple[User, str]:
     """Sign somebody in.
 
     A try is counted before it is checked, so that many at once are no way around the wait; hashing
     takes long and happens outside of every transaction.
+
+    Args:
+        database: Where accounts are kept.
+        given: What they typed.
+        seal: Opens second factors.
+        stay: How long they stay signed in.
+        by: Through which door, and when.
+        roles: Of those whom a password lets in.
 
     Returns:
         Who, and the token that their browser shows from now on.
@@ -81,7 +96,8 @@ def sign_in(
     """
     user, held = _try(database, given.name, by)
     fits = password_fits(given.password, held.password_hash if held else None)
-    if user is None or held is None or held.password_hash is None or not fits or user.is_disabled:
+    is_in = user is not None and not user.is_disabled and user.role in roles
+    if user is None or held is None or held.password_hash is None or not fits or not is_in:
         raise _failed(database, given.name, user, by)
     renewed = renewed_hash(given.password, held.password_hash)
     with database.transaction() as records:
@@ -90,7 +106,7 @@ def sign_in(
             records.users.forget_failures(given.name)
             if renewed:
                 records.users.set_password_hash(user.id, renewed)
-            token = _begin(records, user, stay, by, "user.signed_in")
+            token = begin_stay(records, user, stay, "user.signed_in", by=by)
     if token is None:
         raise _failed(database, given.name, user, by)
     return user, token
@@ -127,7 +143,7 @@ def sign_in_by_link(
             records.users.set_password_hash(user.id, hashed)
             records.users.remove_sign_ins(user.id)
             records.audit.add(by.event("user.password_changed", user))
-        return user, _begin(records, user, stay, by, "user.signed_in_by_link")
+        return user, begin_stay(records, user, stay, "user.signed_in_by_link", by=by)
 
 
 def find_signed_in(database: Database, token: str, *, stay: Stay, now: datetime) -> User | None:
@@ -142,13 +158,6 @@ def find_signed_in(database: Database, token: str, *, stay: Stay, now: datetime)
         with database.transaction() as records:
             records.users.see(token, now=now)
     return found.user
-
-
-def find_by_token(database: Database, token: str, *, now: datetime) -> User | None:
-    """Find whose program shows a token; nobody who is shut out has any."""
-    with database.reading() as records:
-        user = records.users.find_by_token(token, now=now)
-    return None if user is None or user.is_disabled else user
 
 
 def sign_out(database: Database, token: str, user: User, *, by: Hand) -> None:
@@ -173,7 +182,7 @@ def open_account(
     with database.reading() as records:
         user = records.users.get(user_id)
         places = records.users.list_sign_ins(user_id, now=now)
-        tokens = records.users.list_tokens(user_id, now=now)
+        tokens = records.tokens.list(user_id=user_id, now=now)
     return user, [place for place in places if now - place.seen_at < stay.idle], tokens
 
 
@@ -190,7 +199,7 @@ def check_password(database: Database, user: User, password: str, *, by: Hand) -
     hashed = held.password_hash if held else None
     # Whoever had one a moment ago proves nothing where it was taken from them meanwhile.
     if (hashed or user.has_password) and not password_fits(password, hashed):
-        _record_failure(database, "password.refused", user, "password", by)
+        record_failure(database, "password.refused", user, "password", by)
         raise WrongPasswordError("The present password is another.")
     with database.transaction() as records:
         records.users.forget_failures(user.name)
@@ -255,12 +264,12 @@ def _try(database: Database, name: str, by: Hand) -> tuple[User | None, Secrets 
         user = records.users.find(name)
         held = records.users.secrets_of(user.id) if user else None
     if wait:
-        _record_failure(database, FAILED, user, "wait", by)
+        record_failure(database, FAILED, user, "wait", by)
         raise TooManySignInsError.until(wait)
     return user, held
 
 
-def _record_failure(database: Database, action: str, user: User | None, why: str, by: Hand) -> None:
+def record_failure(database: Database, action: str, user: User | None, why: str, by: Hand) -> None:
     """Put a try on record that failed; never the name that was typed: it may be a password."""
     subject = f"user {user.id}" if user else "user unknown"
     with database.transaction() as records:
@@ -269,7 +278,7 @@ def _record_failure(database: Database, action: str, user: User | None, why: str
 
 def _failed(database: Database, name: str, user: User | None, by: Hand) -> SignInFailedError:
     """Say that it failed, in the same words whatever was wrong, and how many tries are left."""
-    _record_failure(database, FAILED, user, "mismatch", by)
+    record_failure(database, FAILED, user, "mismatch", by)
     with database.reading() as records:
         attempts = records.users.find_attempts(name)
     left = max(0, FREE_TRIES - (attempts.failures if attempts else 0))
@@ -282,9 +291,11 @@ def _failed(database: Database, name: str, user: User | None, by: Hand) -> SignI
     )
 
 
-def _begin(records: Records, user: User, stay: Stay, by: Hand, action: str) -> str:
+def begin_stay(records: Records, user: User, stay: Stay, action: str, *, by: Hand) -> str:
+    """Sign somebody in within a transaction; give the token that their browser shows."""
     token = secrets.token_urlsafe(TOKEN_BYTES)
     records.users.sweep(now=by.now, failures_before=by.now - FAILURES_KEPT)
+    records.tokens.sweep(now=by.now)
     records.users.add_sign_in(token, user.id, now=by.now, expires_at=by.now + stay.longest)
     records.audit.add(replace(by, user_id=user.id).event(action, user))
     return token

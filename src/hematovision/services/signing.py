@@ -7,6 +7,7 @@ from typing import Any
 from hematovision.errors import (
     ChangedMeanwhileError,
     ChecksOpenError,
+    ConfirmationSpentError,
     NotAllowedError,
     PasswordMissingError,
     Phrase,
@@ -21,6 +22,8 @@ from hematovision.services.differential import Sheet, the_sheet
 from hematovision.services.hands import Hand
 from hematovision.services.printed_names import keep_printed_name, printed_name_of, read_name
 from hematovision.services.sign_ins import check_password
+from hematovision.services.single_sign_on import is_confirmed, is_of_provider
+from hematovision.services.telling import Event, tell
 from hematovision.services.vouching import action_of, statement_of, subject_of
 from hematovision.storage.cases import Case, CaseState
 from hematovision.storage.database import Database, Records
@@ -62,6 +65,7 @@ class Signing:
         meaning: One of `MEANINGS`.
         printed_name: Their full name.
         reasons: Why checks are left open, by their codes.
+        confirmation: In the place of a password, that they proved at their provider who they are.
     """
 
     seen: str
@@ -69,6 +73,7 @@ class Signing:
     meaning: str
     printed_name: str
     reasons: Mapping[str, str]
+    confirmation: str = field(default="", repr=False)
 
 
 def open_desk(database: Database, case_id: int, user: User) -> Desk:
@@ -94,7 +99,8 @@ def sign_case(
     """Sign a case, exactly as it was seen; from then on it is read-only.
 
     The password is asked for again, so that it is they who sign and not whoever finds the browser
-    open; the second factor was asked for when they signed in, and is not again.
+    open; the second factor was asked for when they signed in, and is not again. Whom a provider
+    signs in proves it there instead, for this case as it was seen and no other.
 
     Args:
         database: Keeps it.
@@ -107,6 +113,7 @@ def sign_case(
         NameMissingError: If there is no name to print.
         PasswordMissingError: If they have no password.
         WrongPasswordError: If it is not theirs.
+        ConfirmationSpentError: If they did not prove it, or for something else, or long ago.
         TooManySignInsError: If so many tries failed that the next must wait.
         CaseUnknownError: If there is no such case.
         CaseClosedError: If it is signed: of two at once the later is told.
@@ -116,10 +123,12 @@ def sign_case(
         ReasonMissingError: If a check is left open without a reason.
     """
     name = read_name(signing.printed_name)
-    _prove(database, user, case_id, signing.password, by)
+    _prove(database, user, case_id, signing, by)
     with database.transaction() as records:
         records.cases.hold(case_id)
         case = the_open_case(records, case_id)
+        if signing.confirmation and not records.identities.use_confirmation(signing.confirmation):
+            raise ConfirmationSpentError("This was confirmed for another signature.")
         signer = records.users.get(user.id)
         if not signer.may(Right.SIGN):
             raise NotAllowedError("A %(role)s may not do this.", role=Phrase(signer.role))
@@ -148,17 +157,29 @@ def _seen(sheet: Sheet, content: Mapping[str, Any], amends: str) -> str:
     return digest_of({"content": content, "version": sheet.signed + 1, "amends": amends})
 
 
-def _prove(database: Database, user: User, case_id: int, password: str, by: Hand) -> None:
+def what_is_confirmed(case_id: int, seen: str) -> str:
+    """Say for what somebody proves who they are: to sign a case exactly as they saw it."""
+    return f"sign case {case_id} as {seen}"
+
+
+def _prove(database: Database, user: User, case_id: int, signing: Signing, by: Hand) -> None:
     """Insist that it is they who sign; that it was somebody else is recorded."""
-    if not user.has_password:
-        raise PasswordMissingError("You have no password.")
     try:
-        check_password(database, user, password, by=by)
-    except WrongPasswordError:
+        if signing.confirmation:
+            what = what_is_confirmed(case_id, signing.seen)
+            if not is_confirmed(database, user, signing.confirmation, what, now=by.now):
+                raise ConfirmationSpentError("You confirmed something else, or too long ago.")
+        elif user.has_password:
+            check_password(database, user, signing.password, by=by)
+        elif is_of_provider(database, user):
+            raise ConfirmationSpentError("You did not confirm who you are.")
+        else:
+            raise PasswordMissingError("You have no password.")
+    except (WrongPasswordError, ConfirmationSpentError) as error:
         with database.transaction() as records:
             the_case(records, case_id)
             records.audit.add(
-                by.did("case.signing_refused", f"case {case_id}", {"why": "wrong_password"})
+                by.did("case.signing_refused", f"case {case_id}", {"why": error.code()})
             )
         raise
 
@@ -181,6 +202,7 @@ def _keep(records: Records, case: Case, signature: Signature, by: Hand) -> Signa
     details: dict[str, Any] = {"case": case.id, "version": kept.version}
     said = by.did(action_of(kept), subject_of(kept), details, after=statement_of(kept))
     records.audit.add(said)
+    tell(records, Event.CASE_SIGNED if is_first else Event.CASE_AMENDED, kept, now=by.now)
     return kept
 
 

@@ -32,7 +32,6 @@ from hematovision.storage.files import PictureGoneError
 from hematovision.storage.models import Confirmed
 from hematovision.storage.sealing import SealBrokenError
 from hematovision.vision.containers import find_kind
-from hematovision.vision.decoding import decode_image
 from hematovision.vision.stripping import strip
 
 FORM = 1
@@ -158,7 +157,8 @@ def _find(album: Album, file: str | None) -> bytes | None:
     """Give a picture without anything but its pixels; None where it is not to be had."""
     try:
         data = album.files.get(file or "")
-        return strip(data, decode_image(data, max_pixels=album.max_pixels))
+        photo = album.decoder.decode(data, max_pixels=album.max_pixels)
+        return strip(data, photo, album.decoder)
     except (PictureGoneError, SealBrokenError, HematoVisionError):
         return None
 

@@ -25,7 +25,6 @@ from hematovision.storage.files import PictureGoneError
 from hematovision.storage.models import Answer, Confirmed
 from hematovision.storage.sealing import SealBrokenError
 from hematovision.vision.bundle import Bundle, read_bundle
-from hematovision.vision.decoding import decode_image
 
 Track = Callable[[Iterable[int], str], Iterable[int]]
 
@@ -132,7 +131,7 @@ def _read(
 ) -> bool:
     """Read one photo; False where it is not kept any more."""
     try:
-        pixels = decode_image(album.files.get(file), max_pixels=album.max_pixels)
+        pixels = album.decoder.decode(album.files.get(file), max_pixels=album.max_pixels)
     except (PictureGoneError, SealBrokenError, HematoVisionError):
         return False
     keep_shadow(album.database, photo_id, reader, pixels, clock, door="terminal")

@@ -47,7 +47,7 @@ class AuditEvent:
     Attributes:
         at: When, UTC.
         actor_id: The user who did it; None where nobody was signed in.
-        door: `page`, `api`, `terminal` or `worker`.
+        door: `page`, `api`, `terminal`, `folder` or `worker`.
         action: What was done, such as `user.added`.
         subject: To what, such as `user 3`.
         details: What else there is to say, for ever; never a secret, a file's name, a picture, or

@@ -123,7 +123,7 @@ class CaseStore:
                 target=case.target,
                 white_count=case.white_count,
                 age_band=case.age_band,
-                version=seen + 1,
+                version=CaseRow.version + 1,
             )
             .returning(CaseRow.id)
         )

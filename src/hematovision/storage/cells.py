@@ -114,6 +114,11 @@ class CellStore:
         rows = self._session.execute(_cells().where(CellRow.case_id == case_id))
         return [_cell(*row) for row in rows]
 
+    def page(self, case_id: int, *, after: int, limit: int) -> Sequence[Cell]:
+        """List cells of a case with numbers above one, by number."""
+        rows = _cells().where(CellRow.case_id == case_id, CellRow.number > after).limit(limit)
+        return [_cell(*row) for row in self._session.execute(rows)]
+
     def find(self, case_id: int, cell_id: int) -> Cell | None:
         """Find a cell of a case."""
         row = self._session.execute(
@@ -216,7 +221,10 @@ class CellStore:
             select(CellRow.photo_id, CellRow.cell_type, CellRow.label).where(*mine)
         ).first()
         changed = self._session.execute(
-            update(CellRow).where(*mine).values(label=label, version=seen + 1).returning(CellRow.id)
+            update(CellRow)
+            .where(*mine)
+            .values(label=label, version=CellRow.version + 1)
+            .returning(CellRow.id)
         )
         if changed.first() is None or before is None:
             return False

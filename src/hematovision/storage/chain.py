@@ -31,7 +31,7 @@ class StoredEvent:
             earlier version wrote, before there was a chain.
         at: When, UTC.
         actor_id: The user who did it; None where nobody was signed in.
-        door: `page`, `api`, `terminal` or `worker`.
+        door: `page`, `api`, `terminal`, `folder` or `worker`.
         address: From where a page or a program asked; None where that is not known.
         action: What was done.
         subject: To what.

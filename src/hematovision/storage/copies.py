@@ -25,9 +25,11 @@ from hematovision.storage.database import (
 )
 from hematovision.storage.sealed import tables_with_files
 from hematovision.storage.tables import (
+    AnswerRow,
     AuditRow,
     Base,
     CaseRow,
+    ConfirmationRow,
     LinkRow,
     Milliseconds,
     PhotoRow,
@@ -35,8 +37,13 @@ from hematovision.storage.tables import (
     UserRow,
 )
 
-LEFT_OUT = {SignInRow.__tablename__, LinkRow.__tablename__}
-"""Whoever was signed in signs in again."""
+LEFT_OUT = {
+    SignInRow.__tablename__,
+    LinkRow.__tablename__,
+    ConfirmationRow.__tablename__,
+    AnswerRow.__tablename__,
+}
+"""Whoever was signed in signs in again, and what was answered before is answered anew."""
 TELLING = (UserRow, CaseRow, PhotoRow, AuditRow)
 """An installation in which somebody did something has a row in one of these."""
 AT_ONCE = 1000

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,20 @@ from sqlalchemy.orm import Session
 
 from hematovision.errors import DatabaseAwayError, StorageFullError
 from hematovision.storage.aging import AgingStore
+from hematovision.storage.answers import AnswerStore
 from hematovision.storage.audit import AuditStore
 from hematovision.storage.belongings import BelongingsStore
 from hematovision.storage.cases import CaseStore
 from hematovision.storage.cells import CellStore
+from hematovision.storage.census import CensusStore
 from hematovision.storage.checkpoints import Checkpoint
+from hematovision.storage.claims import ClaimStore
 from hematovision.storage.custody import AuditKeyError, Custody
+from hematovision.storage.deliveries import DeliveryStore
 from hematovision.storage.differentials import DifferentialStore
 from hematovision.storage.discards import DiscardStore
+from hematovision.storage.identities import IdentityStore
+from hematovision.storage.jobs import JobStore
 from hematovision.storage.laboratory import LaboratoryStore
 from hematovision.storage.locator_checks import LocatorCheckStore
 from hematovision.storage.models import ModelStore
@@ -42,7 +49,9 @@ from hematovision.storage.sealed import SealedStore
 from hematovision.storage.search import SearchStore
 from hematovision.storage.seconds import SecondStore
 from hematovision.storage.signatures import SignatureStore
+from hematovision.storage.tokens import TokenStore
 from hematovision.storage.users import UserStore
+from hematovision.storage.webhooks import WebhookStore
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 FILE = "hematovision.sqlite"
@@ -55,6 +64,8 @@ MOST_VACUUMED = 2**28
 
 FULL = re.compile("disk is full|No space left on device|disk I/O error")
 """What SQLite and PostgreSQL say where there is no room; SQLite also where its log has none."""
+BUG = re.compile("no such|has no column|syntax error")
+"""What SQLite says of a statement that is wrong; PostgreSQL's driver has another class for it."""
 
 log = logging.getLogger(__name__)
 
@@ -71,8 +82,12 @@ class Records:
         session: The transaction.
         custody: What guards the record of who did what.
         users: People, and who is signed in.
+        tokens: What their programs show.
+        answers: What programs were answered, for requests that come again.
+        identities: Who they are at a provider that signs people in.
         cases: Films that somebody reads.
         photos: Theirs: what waits, what is read.
+        jobs: Photos of no case that were sent to be read later.
         cells: Theirs, and what models and people say of them.
         differentials: What is shown beside the counts of a case.
         overviews: Cases and photos with all that a list shows of them.
@@ -86,18 +101,26 @@ class Records:
         signatures: What people signed of cases, version by version.
         returns: Why cases go back to be looked at again.
         seconds: What second readers said.
+        webhooks: Other systems that are told what happens.
+        deliveries: What they are told.
         belongings: All that hangs on a case.
         discards: Files that must go.
         sealed: What is sealed with the key of the data folder.
         aging: What has been here for long.
+        claims: Which files of a watched folder are on record.
+        census: What is counted for whoever watches.
         audit: What was done, by whom and when.
     """
 
     session: Session
     custody: Custody
     users: UserStore = field(init=False)
+    tokens: TokenStore = field(init=False)
+    answers: AnswerStore = field(init=False)
+    identities: IdentityStore = field(init=False)
     cases: CaseStore = field(init=False)
     photos: PhotoStore = field(init=False)
+    jobs: JobStore = field(init=False)
     cells: CellStore = field(init=False)
     differentials: DifferentialStore = field(init=False)
     overviews: OverviewStore = field(init=False)
@@ -111,17 +134,25 @@ class Records:
     signatures: SignatureStore = field(init=False)
     returns: ReturnStore = field(init=False)
     seconds: SecondStore = field(init=False)
+    webhooks: WebhookStore = field(init=False)
+    deliveries: DeliveryStore = field(init=False)
     belongings: BelongingsStore = field(init=False)
     discards: DiscardStore = field(init=False)
     sealed: SealedStore = field(init=False)
     aging: AgingStore = field(init=False)
+    claims: ClaimStore = field(init=False)
+    census: CensusStore = field(init=False)
     audit: AuditStore = field(init=False)
 
     def __post_init__(self) -> None:
         """Open the stores in the transaction."""
         self.users = UserStore(self.session)
+        self.tokens = TokenStore(self.session)
+        self.answers = AnswerStore(self.session)
+        self.identities = IdentityStore(self.session)
         self.cases = CaseStore(self.session)
         self.photos = PhotoStore(self.session)
+        self.jobs = JobStore(self.session)
         self.cells = CellStore(self.session)
         self.differentials = DifferentialStore(self.session)
         self.overviews = OverviewStore(self.session)
@@ -135,10 +166,14 @@ class Records:
         self.signatures = SignatureStore(self.session)
         self.returns = ReturnStore(self.session)
         self.seconds = SecondStore(self.session)
+        self.webhooks = WebhookStore(self.session)
+        self.deliveries = DeliveryStore(self.session)
         self.belongings = BelongingsStore(self.session)
         self.discards = DiscardStore(self.session)
         self.sealed = SealedStore(self.session)
         self.aging = AgingStore(self.session)
+        self.claims = ClaimStore(self.session)
+        self.census = CensusStore(self.session)
         self.audit = AuditStore(self.session, self.custody)
 
 
@@ -236,6 +271,16 @@ class Database:
         finally:
             pooled.close()
 
+    def is_newest(self) -> bool:
+        """Tell whether the tables are those of this program.
+
+        Raises:
+            SQLAlchemyError: If the database does not answer.
+        """
+        # Only looking, so that nobody who writes is waited for.
+        engine = self.engine.execution_options(**{READING: True})
+        return version_of(engine) == newest_version()
+
     def close(self) -> None:
         """Let go of every connection."""
         self.engine.dispose()
@@ -303,6 +348,8 @@ def _named_failures() -> Iterator[None]:
     try:
         yield
     except (OperationalError, InterfaceError) as error:
+        if BUG.search(str(error.orig)):
+            raise
         log.warning("The database cannot be used: %s", " ".join(str(error.orig).split()))
         if FULL.search(str(error.orig)):
             raise StorageFullError("The database has no room left.") from error
@@ -348,6 +395,7 @@ def _check_links(connection: Connection) -> None:
         raise DatabaseUnusableError("A row of the database speaks of one that is not there.")
 
 
+@cache
 def newest_version() -> str | None:
     """Say which migration this program's tables are at."""
     return ScriptDirectory(str(MIGRATIONS)).get_current_head()

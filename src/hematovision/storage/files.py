@@ -149,6 +149,18 @@ class Files:
             if _written(found) < before:
                 yield path.rpartition("/")[2].partition(".")[0]
 
+    def check(self) -> None:
+        """Insist that pictures can be kept, found and thrown away.
+
+        Raises:
+            Exception: Whatever the place of pictures raises; if none can.
+        """
+        name = self.put(b"")
+        try:
+            self.get(name)
+        finally:
+            self.delete(name)
+
     def is_empty(self) -> bool:
         """Tell whether no picture is kept."""
         system, root = fsspec.core.url_to_fs(self.root)

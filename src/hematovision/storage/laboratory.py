@@ -56,7 +56,7 @@ class LaboratoryStore:
             done = self._session.execute(
                 update(LaboratoryRow)
                 .where(LaboratoryRow.name == name, LaboratoryRow.version == seen)
-                .values(version=seen + 1, **values)
+                .values(version=LaboratoryRow.version + 1, **values)
                 .returning(LaboratoryRow.name)
             )
         return done.first() is not None

@@ -43,6 +43,7 @@ class Search:
         pile: Of these only.
         text: Part of an accession number; empty for any.
         mine: A user who reviewed it last, or made it while nobody did; None for anybody.
+        state: The state they are in; None for any.
         cursor: The number of the last case that was seen; None for the beginning.
         limit: How many at most.
     """
@@ -50,6 +51,7 @@ class Search:
     pile: Pile = Pile.ALL
     text: str = ""
     mine: int | None = None
+    state: CaseState | None = None
     cursor: int | None = None
     limit: int = 25
 
@@ -125,7 +127,14 @@ class OverviewStore:
 
     def search(self, wanted: Search) -> Sequence[Summary]:
         """Look for cases."""
-        rows = self._session.execute(_cases(wanted)).all()
+        return self._summaries(self._session.execute(_cases(wanted)).all())
+
+    def find(self, case_id: int) -> Summary | None:
+        """Find a case by its number here."""
+        rows = self._session.execute(_every_case().where(CaseRow.id == case_id)).all()
+        return next(iter(self._summaries(rows)), None)
+
+    def _summaries(self, rows: Sequence[Any]) -> Sequence[Summary]:
         ids = [row.id for row, _ in rows]
         photos, films = self._count_photos(ids)
         tallies = CellStore(self._session).count(ids)
@@ -232,10 +241,14 @@ class OverviewStore:
 
 
 def _cases(wanted: Search) -> Any:
-    """Ask for cases with who has them."""
-    rows = select(CaseRow, UserRow.name).outerjoin(UserRow, UserRow.id == CaseRow.reviewed_by)
-    rows = rows.where(*_conditions(wanted)).limit(wanted.limit)
+    """Ask for the cases that are wanted."""
+    rows = _every_case().where(*_conditions(wanted)).limit(wanted.limit)
     return rows.order_by(CaseRow.id if wanted.oldest_first else CaseRow.id.desc())
+
+
+def _every_case() -> Any:
+    """Ask for cases with who has them."""
+    return select(CaseRow, UserRow.name).outerjoin(UserRow, UserRow.id == CaseRow.reviewed_by)
 
 
 def _of_pile(pile: Pile) -> Sequence[ColumnElement[bool]]:
@@ -256,6 +269,8 @@ def _conditions(wanted: Search) -> Sequence[ColumnElement[bool]]:
         conditions.append(
             CaseRow.folded_accession.contains(fold_name(wanted.text), autoescape=True)
         )
+    if wanted.state is not None:
+        conditions.append(CaseRow.state == wanted.state)
     if wanted.mine is not None:
         nobodys = and_(CaseRow.reviewed_by.is_(None), CaseRow.created_by == wanted.mine)
         conditions.append(or_(CaseRow.reviewed_by == wanted.mine, nobodys))

@@ -9,7 +9,15 @@ from sqlalchemy import Table, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from hematovision.storage.photos import PhotoState
-from hematovision.storage.tables import AuditKeyRow, Base, DiscardRow, PhotoRow, UserRow
+from hematovision.storage.tables import (
+    AnswerRow,
+    AuditKeyRow,
+    Base,
+    DiscardRow,
+    PhotoRow,
+    UserRow,
+    WebhookRow,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +64,11 @@ class _Place:
 SECRETS = {
     "second factor": _Place(UserRow.id, UserRow.second_factor, "second factor of user {}"),
     "audit key": _Place(AuditKeyRow.case_id, AuditKeyRow.sealed, "audit key of case {}"),
+    "answer": _Place(AnswerRow.id, AnswerRow.answer, "answer {}"),
+    "webhook secret": _Place(WebhookRow.id, WebhookRow.secret, "secret of webhook {}"),
+    "former webhook secret": _Place(
+        WebhookRow.id, WebhookRow.former_secret, "secret of webhook {}"
+    ),
 }
 
 

@@ -5,12 +5,12 @@ the page is full. An index holds all that can be asked for, so what does not fit
 without being looked up; cases are asked first, for they are few beside their readings.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
-from sqlalchemy import BigInteger, ColumnElement, Select, func, select, tuple_, type_coerce
+from sqlalchemy import BigInteger, ColumnElement, Select, func, or_, select, tuple_, type_coerce
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from hematovision.storage.cases import CaseState
@@ -52,6 +52,7 @@ class Wanted:
         state: Of the case.
         quick: Whether it belongs to no case.
         model_version: Of the model that read.
+        blind: Cases that no label finds, for whoever searches must not know what is said of them.
     """
 
     accession: str = ""
@@ -62,6 +63,7 @@ class Wanted:
     state: CaseState | None = None
     quick: bool = False
     model_version: str = ""
+    blind: Collection[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +219,10 @@ def _walk(asked: Asked, limit: int, *, sort: bool = False) -> Select[int]:
 def _asked(wanted: Wanted, before: Mark | None) -> list[ColumnElement[bool]]:
     """Say what is asked of readings."""
     asked = [HistoryRow.label == wanted.label]
+    if wanted.blind and wanted.label != ALL:
+        # Left out here and not of a page: that a page has less would tell as much.
+        told = HistoryRow.case_id.not_in(wanted.blind)
+        asked.append(or_(HistoryRow.case_id.is_(None), told))
     if wanted.quick:
         asked.append(HistoryRow.case_id.is_(None))
     if wanted.person is not None:

@@ -171,9 +171,9 @@ class SecondStore:
     ) -> bool:
         """Keep what a second reader calls a cell; False where they said something else since."""
         key = {"reading_id": reading_id, "cell_id": cell_id}
-        values = {"label": label, "version": seen + 1, "said_at": now}
+        values = {"label": label, "said_at": now}
         if seen == 0:
-            insert = insert_into(self._session, SecondLabelRow).values(**key, **values)
+            insert = insert_into(self._session, SecondLabelRow).values(**key, **values, version=1)
             done = self._session.execute(
                 insert.on_conflict_do_nothing().returning(SecondLabelRow.cell_id)
             )
@@ -181,7 +181,7 @@ class SecondStore:
             done = self._session.execute(
                 update(SecondLabelRow)
                 .where(*_is(reading_id, cell_id), SecondLabelRow.version == seen)
-                .values(**values)
+                .values(**values, version=SecondLabelRow.version + 1)
                 .returning(SecondLabelRow.cell_id)
             )
         return done.first() is not None

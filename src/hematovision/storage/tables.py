@@ -1,7 +1,7 @@
 """The tables; `migrations` follow this file."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import (
     JSON,
@@ -21,6 +21,8 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.sql.operators import OperatorType
+from sqlalchemy.types import TypeEngine
 
 NAME_LENGTH = 64
 LARGEST_KEY = 2**63 - 1
@@ -71,9 +73,24 @@ class Milliseconds(TypeDecorator[datetime]):
         return None if value is None else EPOCH + timedelta(milliseconds=value)
 
 
+class Number(TypeDecorator[int]):
+    """A whole number of four bytes, which may be compared with larger ones: no row has those.
+
+    PostgreSQL would refuse the whole query, and numbers of addresses and forms come from outside.
+    """
+
+    impl = Integer
+    cache_ok = True
+
+    def coerce_compared_value(self, op: OperatorType | None, value: Any) -> TypeEngine[Any]:
+        """Say as what a value comes that is compared with it."""
+        return BigInteger()
+
+
 class Base(DeclarativeBase):
     """What all tables share: names for every constraint, so that migrations can speak of them."""
 
+    type_annotation_map: ClassVar[dict[Any, Any]] = {int: Number}
     metadata = MetaData(
         naming_convention={
             "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -115,6 +132,32 @@ class SignInRow(Base):
     expires_at: Mapped[datetime] = mapped_column(Moment, index=True)
 
 
+class IdentityRow(Base):
+    """Who somebody is at a provider that signs people in."""
+
+    __tablename__ = "identities"
+    __table_args__ = (UniqueConstraint("issuer", "subject"),)
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    issuer: Mapped[str] = mapped_column(String(512))
+    subject: Mapped[str] = mapped_column(String(255))
+    """The provider gives it to nobody else; names and addresses may pass to others."""
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
+    created_at: Mapped[datetime] = mapped_column(Moment)
+
+
+class ConfirmationRow(Base):
+    """Somebody proved anew who they are, for one thing and a few minutes."""
+
+    __tablename__ = "confirmations"
+
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
+    what: Mapped[bytes] = mapped_column(LargeBinary(32))
+    """The hash of what it is good for."""
+    expires_at: Mapped[datetime] = mapped_column(Moment, index=True)
+
+
 class LinkRow(Base):
     """A link that lets somebody in once."""
 
@@ -134,8 +177,39 @@ class TokenRow(Base):
     token_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
     label: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    scopes: Mapped[list[str]] = mapped_column(JSON)
+    """The rights that it was given; what its owner may not do it may not either."""
     created_at: Mapped[datetime] = mapped_column(Moment)
     expires_at: Mapped[datetime] = mapped_column(Moment, index=True)
+    used_at: Mapped[datetime | None] = mapped_column(Moment)
+    """When it was last shown, to the minute; none while it never was."""
+    used_from: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
+
+
+class AnswerRow(Base):
+    """A request that came with a key of its own, and what it was answered: for when it comes again.
+
+    It says nothing that other tables do not say, so neither copies nor backups hold it.
+    """
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (UniqueConstraint("user_id", "key_hash"),)
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    key_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    """SHA-256: programs make keys of what they send, which may tell of a patient."""
+    fingerprint: Mapped[bytes] = mapped_column(LargeBinary(32))
+    """SHA-256 of what was asked."""
+    work: Mapped[str] = mapped_column(String(24))
+    """Begins the claims of what was done for it, whoever works on it."""
+    claim: Mapped[str] = mapped_column(String(32))
+    """Of the one request that works on it, so that no other answers in its place."""
+    claimed_at: Mapped[datetime] = mapped_column(Moment, index=True)
+    case_id: Mapped[int | None] = mapped_column(ForeignKey("cases.id"), index=True)
+    """The case that the answer tells of, with which it is erased."""
+    answer: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """Sealed; none while somebody works on it."""
 
 
 class AttemptRow(Base):
@@ -253,6 +327,31 @@ class PhotoRow(Base):
     """What was sent together has one; the same content sent again later has another."""
     sent_by: Mapped[int | None] = mapped_column(ForeignKey("users.id"), index=True)
     sent_at: Mapped[datetime] = mapped_column(Moment, index=True)
+
+
+class JobRow(Base):
+    """Photos of no case that somebody sent to be read later, and asks for under one number."""
+
+    __tablename__ = "jobs"
+    __table_args__ = NUMBERED_FOR_GOOD
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    sent_by: Mapped[int | None] = mapped_column(ForeignKey("users.id"), index=True)
+    sent_at: Mapped[datetime] = mapped_column(Moment, index=True)
+    total: Mapped[int]
+    """How many files came, whatever became of them."""
+
+
+class JobEntryRow(Base):
+    """What became of one file of a job: a photo, or the code of why it was refused."""
+
+    __tablename__ = "job_entries"
+
+    job_id: Mapped[int] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    """Counts the files from one, in the order they came."""
+    photo_id: Mapped[int | None] = mapped_column(ForeignKey("photos.id"), index=True)
+    failure: Mapped[str | None] = mapped_column(String(64))
 
 
 class ReadingRow(Base):
@@ -433,6 +532,21 @@ class DiscardRow(Base):
     at: Mapped[datetime] = mapped_column(Moment, index=True)
 
 
+class ClaimRow(Base):
+    """Something that is done once; written in the transaction of what became of it.
+
+    It is a file of a watched folder, or a part of a request that may come again.
+    """
+
+    __tablename__ = "claims"
+
+    claim: Mapped[str] = mapped_column(String(32), primary_key=True)
+    """Drawn by chance: what a file is called while it is in hand, or a part of a request."""
+    became: Mapped[int | None] = mapped_column(Key)
+    """The number of what it became; no foreign key, for that may be erased."""
+    at: Mapped[datetime] = mapped_column(Moment)
+
+
 class ReferenceRow(Base):
     """A cell of known type that a laboratory shows beside doubtful ones."""
 
@@ -544,3 +658,60 @@ class SecondLabelRow(Base):
     """What whoever decided between both called it; none while nobody did."""
     decided_by: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     decided_at: Mapped[datetime | None] = mapped_column(Moment)
+
+
+class WebhookRow(Base):
+    """An address of another system that is told what happens."""
+
+    __tablename__ = "webhooks"
+    __table_args__ = NUMBERED_FOR_GOOD
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    url: Mapped[str] = mapped_column(Text)
+    description: Mapped[str] = mapped_column(String(200))
+    events: Mapped[list[str]] = mapped_column(JSON)
+    """What it is told of."""
+    secret: Mapped[bytes] = mapped_column(LargeBinary)
+    """Signs what it is told; sealed with the key of the data folder."""
+    former_secret: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """Signs beside the newer one for a while, sealed in the same way."""
+    former_until: Mapped[datetime | None] = mapped_column(Moment)
+    version: Mapped[int]
+    """Counts the changes by people, so that the later of two who change at once is told."""
+    disabled_at: Mapped[datetime | None] = mapped_column(Moment)
+    disabled_why: Mapped[str | None] = mapped_column(String(16))
+    tried_at: Mapped[datetime | None] = mapped_column(Moment)
+    failing_since: Mapped[datetime | None] = mapped_column(Moment)
+    """When the first of the attempts failed that have all failed since."""
+    created_by: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    created_at: Mapped[datetime] = mapped_column(Moment)
+
+
+class DeliveryRow(Base):
+    """Something that a webhook is told: written with what happened, and sent afterwards."""
+
+    __tablename__ = "webhook_deliveries"
+    __table_args__ = (
+        UniqueConstraint("event_id", "webhook_id"),
+        Index("ix_webhook_deliveries_queue", "state", "next_at"),
+        Index("ix_webhook_deliveries_webhook_id_id", "webhook_id", "id"),
+        NUMBERED_FOR_GOOD,
+    )
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    event_id: Mapped[str] = mapped_column(String(40))
+    """The same in every attempt, and for everybody who is told."""
+    webhook_id: Mapped[int] = mapped_column(ForeignKey("webhooks.id"))
+    case_id: Mapped[int | None] = mapped_column(ForeignKey("cases.id"), index=True)
+    event: Mapped[str] = mapped_column(String(64))
+    body: Mapped[str] = mapped_column(Text)
+    """Byte for byte what is sent: JSON."""
+    state: Mapped[str] = mapped_column(String(16))
+    attempts: Mapped[int]
+    next_at: Mapped[datetime] = mapped_column(Moment)
+    """When it may be taken to be sent; whoever takes it puts it off by a lease."""
+    tried_at: Mapped[datetime | None] = mapped_column(Moment)
+    status: Mapped[int | None]
+    """Of the last answer in HTTP, if there was any."""
+    failure: Mapped[str | None] = mapped_column(String(16))
+    created_at: Mapped[datetime] = mapped_column(Moment, index=True)

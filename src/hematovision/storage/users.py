@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from hematovision.people import Role, User
 from hematovision.storage.inserts import add_once, insert_into
-from hematovision.storage.tables import AttemptRow, LinkRow, SignInRow, TokenRow, UserRow
+from hematovision.storage.tables import AttemptRow, LinkRow, SignInRow, UserRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +43,6 @@ class SignIn:
     user: User
     created_at: datetime
     seen_at: datetime
-    expires_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """What a program shows in the place of a password; the token itself is not kept.
-
-    Attributes:
-        id: Its number.
-        label: What it is for, as its owner calls it.
-        created_at: When it was made.
-        expires_at: When it ends.
-    """
-
-    id: int
-    label: str
-    created_at: datetime
     expires_at: datetime
 
 
@@ -96,7 +79,7 @@ class UserStore:
         """
         row = UserRow(name=name, folded_name=fold_name(name), role=role, created_at=now)
         add_once(self._session, row)
-        return _user(row)
+        return user_of(row)
 
     def find(self, name: str) -> User | None:
         """Find somebody by name, whatever its case."""
@@ -104,16 +87,16 @@ class UserStore:
         if not name.isprintable():
             return None
         row = self._session.scalar(select(UserRow).where(UserRow.folded_name == fold_name(name)))
-        return _user(row) if row else None
+        return user_of(row) if row else None
 
     def get(self, user_id: int) -> User:
         """Give somebody by number."""
-        return _user(self._row(user_id))
+        return user_of(self._row(user_id))
 
     def list(self) -> Sequence[User]:
         """List everybody by name."""
         rows = self._session.scalars(select(UserRow).order_by(UserRow.folded_name))
-        return [_user(row) for row in rows]
+        return [user_of(row) for row in rows]
 
     def hold_administrators(self) -> None:
         """Let no other change an administrator until this transaction ends."""
@@ -168,7 +151,7 @@ class UserStore:
         """Keep that somebody is signed in."""
         self._session.add(
             SignInRow(
-                token_hash=_hash(token),
+                token_hash=hash_of(token),
                 user_id=user_id,
                 created_at=now,
                 seen_at=now,
@@ -178,26 +161,26 @@ class UserStore:
 
     def find_sign_in(self, token: str) -> SignIn | None:
         """Find who is signed in with a token."""
-        row = self._session.get(SignInRow, _hash(token))
+        row = self._session.get(SignInRow, hash_of(token))
         if row is None:
             return None
         return SignIn(self.get(row.user_id), row.created_at, row.seen_at, row.expires_at)
 
     def see(self, token: str, *, now: datetime) -> None:
         """Keep that somebody who is signed in asked for something."""
-        row = self._session.get(SignInRow, _hash(token))
+        row = self._session.get(SignInRow, hash_of(token))
         if row is not None:
             row.seen_at = now
 
     def remove_sign_in(self, token: str) -> None:
         """Sign somebody out at one browser."""
-        self._session.execute(delete(SignInRow).where(SignInRow.token_hash == _hash(token)))
+        self._session.execute(delete(SignInRow).where(SignInRow.token_hash == hash_of(token)))
 
     def remove_sign_ins(self, user_id: int, *, but: str = "") -> int:
         """Sign somebody out everywhere, but where a token is kept; give how many places."""
         gone = self._session.execute(
             delete(SignInRow)
-            .where(SignInRow.user_id == user_id, SignInRow.token_hash != _hash(but))
+            .where(SignInRow.user_id == user_id, SignInRow.token_hash != hash_of(but))
             .returning(SignInRow.token_hash)
         )
         return len(gone.all())
@@ -212,55 +195,12 @@ class UserStore:
         user = self.get(user_id)
         return [SignIn(user, row.created_at, row.seen_at, row.expires_at) for row in rows]
 
-    def add_token(
-        self, token: str, user_id: int, label: str, *, now: datetime, expires_at: datetime
-    ) -> None:
-        """Keep a token of a program."""
-        row = TokenRow(
-            token_hash=_hash(token),
-            user_id=user_id,
-            label=label,
-            created_at=now,
-            expires_at=expires_at,
-        )
-        self._session.add(row)
-
-    def find_by_token(self, token: str, *, now: datetime) -> User | None:
-        """Find whose program shows a token."""
-        row = self._session.scalar(
-            select(TokenRow).where(TokenRow.token_hash == _hash(token), TokenRow.expires_at > now)
-        )
-        return self.get(row.user_id) if row else None
-
-    def list_tokens(self, user_id: int, *, now: datetime) -> Sequence[Token]:
-        """List somebody's tokens, the newest first."""
-        rows = self._session.scalars(
-            select(TokenRow)
-            .where(TokenRow.user_id == user_id, TokenRow.expires_at > now)
-            .order_by(TokenRow.id.desc())
-        )
-        return [Token(row.id, row.label, row.created_at, row.expires_at) for row in rows]
-
-    def remove_token(self, user_id: int, token_id: int) -> bool:
-        """Take one of somebody's tokens away; False where they have no such."""
-        gone = self._session.execute(
-            delete(TokenRow)
-            .where(TokenRow.user_id == user_id, TokenRow.id == token_id)
-            .returning(TokenRow.id)
-        )
-        return gone.first() is not None
-
-    def remove_tokens(self, user_id: int) -> int:
-        """Take all of somebody's tokens away; give how many."""
-        gone = self._session.execute(
-            delete(TokenRow).where(TokenRow.user_id == user_id).returning(TokenRow.id)
-        )
-        return len(gone.all())
-
     def add_link(self, token: str, user_id: int, *, expires_at: datetime) -> None:
         """Keep a link that lets somebody in once; earlier ones of theirs no longer do."""
         self.remove_link(user_id)
-        self._session.add(LinkRow(token_hash=_hash(token), user_id=user_id, expires_at=expires_at))
+        self._session.add(
+            LinkRow(token_hash=hash_of(token), user_id=user_id, expires_at=expires_at)
+        )
 
     def remove_link(self, user_id: int) -> None:
         """Let somebody's link let nobody in any more."""
@@ -268,25 +208,27 @@ class UserStore:
 
     def find_link(self, token: str, *, now: datetime) -> User | None:
         """Find whom a link would let in."""
-        row = self._session.get(LinkRow, _hash(token))
+        row = self._session.get(LinkRow, hash_of(token))
         return self.get(row.user_id) if row and now < row.expires_at else None
 
     def use_link(self, token: str, *, now: datetime) -> User | None:
         """Use up a link; None where it is not there, too old, or was used before."""
         user = self.find_link(token, now=now)
         used = self._session.execute(
-            delete(LinkRow).where(LinkRow.token_hash == _hash(token)).returning(LinkRow.token_hash)
+            delete(LinkRow)
+            .where(LinkRow.token_hash == hash_of(token))
+            .returning(LinkRow.token_hash)
         )
         return user if used.first() else None
 
     def find_attempts(self, name: str) -> Attempts | None:
         """Find how often a sign-in under a name failed in a row."""
-        row = self._session.get(AttemptRow, _hash(fold_name(name)))
+        row = self._session.get(AttemptRow, hash_of(fold_name(name)))
         return Attempts(row.failures, row.last_at) if row else None
 
     def hold_attempts(self, name: str, *, now: datetime) -> Attempts:
         """Say how often a sign-in under a name failed in a row, and let no other ask meanwhile."""
-        own = _hash(fold_name(name))
+        own = hash_of(fold_name(name))
         insert = insert_into(self._session, AttemptRow)
         self._session.execute(
             insert.values(name_hash=own, failures=0, last_at=now).on_conflict_do_nothing()
@@ -298,7 +240,7 @@ class UserStore:
         """Count one more failed sign-in under a name; give how many there are in a row."""
         # Two at once must count twice, so the database adds.
         insert = insert_into(self._session, AttemptRow).values(
-            name_hash=_hash(fold_name(name)), failures=1, last_at=now
+            name_hash=hash_of(fold_name(name)), failures=1, last_at=now
         )
         counted = insert.on_conflict_do_update(
             index_elements=[AttemptRow.name_hash],
@@ -310,21 +252,21 @@ class UserStore:
     def forget_failures(self, name: str) -> None:
         """Begin to count anew."""
         self._session.execute(
-            delete(AttemptRow).where(AttemptRow.name_hash == _hash(fold_name(name)))
+            delete(AttemptRow).where(AttemptRow.name_hash == hash_of(fold_name(name)))
         )
 
     def sweep(self, *, now: datetime, failures_before: datetime) -> None:
         """Forget sign-ins and links that are over, and failures of long ago."""
         self._session.execute(delete(SignInRow).where(SignInRow.expires_at <= now))
         self._session.execute(delete(LinkRow).where(LinkRow.expires_at <= now))
-        self._session.execute(delete(TokenRow).where(TokenRow.expires_at <= now))
         self._session.execute(delete(AttemptRow).where(AttemptRow.last_at < failures_before))
 
     def _row(self, user_id: int) -> UserRow:
         return self._session.get_one(UserRow, user_id)
 
 
-def _user(row: UserRow) -> User:
+def user_of(row: UserRow) -> User:
+    """Make a value of a row."""
     return User(
         id=row.id,
         name=row.name,
@@ -336,5 +278,6 @@ def _user(row: UserRow) -> User:
     )
 
 
-def _hash(text: str) -> bytes:
+def hash_of(text: str) -> bytes:
+    """Give what is kept in the place of a token."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()

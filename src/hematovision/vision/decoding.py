@@ -26,6 +26,7 @@ from hematovision.errors import (
     AnimatedImageError,
     EmptyFileError,
     HematoVisionError,
+    ImageTooHeavyError,
     ImageTooLargeError,
     ImageTooSmallError,
     UnreadableImageError,
@@ -90,6 +91,7 @@ def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS) -> RgbImage:
         AnimatedImageError: If the picture moves.
         UnreadableImageError: If the header is sound but the pixels are not, or the file is cut into
             too many parts.
+        ImageTooHeavyError: If there is no memory to decode it.
     """
     image = _open_checked(data, max_pixels)
     is_deep = any(";16" in str(tile.args) for tile in image.tile)
@@ -123,7 +125,12 @@ def _open_checked(data: bytes, max_pixels: int) -> ImageFile:
         raise EmptyFileError("The file is empty.")
     refuse_crumbs(data)
     image = _open(data, max_pixels)
-    _refuse_by_header(image, max_pixels)
+    try:
+        _refuse_by_header(image, max_pixels)
+    except HematoVisionError:
+        raise
+    except Exception as error:  # A number of the header may be a text, or many numbers.
+        raise _refusal_of_header(data) from error
     return image
 
 
@@ -135,6 +142,8 @@ def _open(data: bytes, max_pixels: int) -> ImageFile:
         limit = min(max_pixels, PILLOW_LIMIT)
         pixels = re.search(r"\((\d+) pixels\)", str(error))
         raise _too_large(int(pixels[1]) if pixels else limit + 1, limit) from error
+    except MemoryError as error:
+        raise ImageTooHeavyError.of_any() from error
     except Exception as error:  # Hostile bytes make plugins raise whatever they stumble over.
         raise _refusal_of_header(data) from error
 
@@ -189,6 +198,8 @@ def _load(image: ImageFile, data: bytes) -> RgbImage:
     try:
         image.load()
         return _deep_grey(image) if image.mode in DEEP_GREY else _to_rgb(image)
+    except MemoryError as error:
+        raise ImageTooHeavyError.of_any() from error
     except Exception as error:  # As above: a torn picture raises anything.
         if _ends_early(data, error):
             raise UnreadableImageError("The file ends in the middle of the picture.") from error

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from hematovision.cells import Box, ModelIdentity, Reading, RgbImage
 from hematovision.errors import ModelDamagedError
+from hematovision.observing.signals import Stage, stage
 from hematovision.vision.bundle import (
     BUNDLE_FILE,
     CLASSIFIER_FILE,
@@ -88,13 +89,15 @@ class PhotoReader:
             One reading a cell, from top to bottom; empty when there is none, or the photo is so
             dark that there is no glass in it.
         """
-        boxes = self.locate(photo)
+        with stage(Stage.LOCATE):
+            boxes = self.locate(photo)
         readings: list[Reading] = []
         for start in range(0, len(boxes), BATCH):
             some = boxes[start : start + BATCH]
-            cut = self._cut(photo, some)
-            seen = self.look(cut.crops, explain=explain)
-            readings.extend(self._measure(self._say(some, seen), cut, seen))
+            with stage(Stage.CLASSIFY):
+                cut = self._cut(photo, some)
+                seen = self.look(cut.crops, explain=explain)
+                readings.extend(self._measure(self._say(some, seen), cut, seen))
         return readings
 
     def locate(self, photo: RgbImage) -> Sequence[Box]:

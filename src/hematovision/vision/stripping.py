@@ -9,7 +9,7 @@ from PIL import Image, PngImagePlugin  # noqa: F401 - without it saving loads al
 from hematovision.cells import RgbImage
 from hematovision.errors import HematoVisionError
 from hematovision.vision.containers import find_kind
-from hematovision.vision.decoding import decode_image
+from hematovision.vision.decoders import HERE, Decoder
 
 # Tables and headers of pixels; JFIF without its thumbnail, and Adobe's word on colours.
 _NEEDED = {0xC4, 0xCC, 0xDB, 0xDD, *range(0xC0, 0xC4), *range(0xC5, 0xC8), *range(0xC9, 0xCC)}
@@ -18,7 +18,7 @@ _JFIF_BYTES, _ADOBE_BYTES = 16, 14
 _BEHIND_PIXELS = re.compile(rb"\xff[^\0\xd0-\xd7\xff]")
 
 
-def strip(data: bytes, photo: RgbImage) -> bytes:
+def strip(data: bytes, photo: RgbImage, decoder: Decoder = HERE) -> bytes:
     """Make a file of a picture without its metadata: no camera, no date, no place, no comment.
 
     A JPEG keeps its compressed pixels, so that it stays small. All else becomes a PNG.
@@ -26,12 +26,13 @@ def strip(data: bytes, photo: RgbImage) -> bytes:
     Args:
         data: The file as it was sent.
         photo: What it decodes to, shape (height, width, 3), RGB, uint8, 0-255.
+        decoder: Shows whether the pixels are still the same.
 
     Returns:
         A file that decodes to the very same pixels.
     """
     stripped = _strip_jpeg(data) if find_kind(data) == "JPEG" else None
-    if stripped is not None and (stripped == data or _decodes_to(stripped, photo)):
+    if stripped is not None and (stripped == data or _decodes_to(stripped, photo, decoder)):
         return stripped
     # It stood on its side, or is a JPEG of a kind of its own.
     buffer = io.BytesIO()
@@ -68,8 +69,8 @@ def _segment(code: int, segment: bytes) -> bytes:
     return b""
 
 
-def _decodes_to(data: bytes, photo: RgbImage) -> bool:
+def _decodes_to(data: bytes, photo: RgbImage, decoder: Decoder) -> bool:
     try:
-        return np.array_equal(decode_image(data, max_pixels=photo.size), photo)
+        return np.array_equal(decoder.decode(data, max_pixels=photo.size), photo)
     except HematoVisionError:
         return False

@@ -6,9 +6,11 @@ from jinja2 import StrictUndefined
 from hematovision.cells import CellReader, Queue
 from hematovision.config import Settings
 from hematovision.storage.database import Database, open_database
+from hematovision.vision.decoders import HERE, Decoder
 from hematovision.web import (
     access,
     account,
+    api,
     audit,
     cards,
     case_photos,
@@ -20,24 +22,32 @@ from hematovision.web import (
     gallery,
     health,
     history,
+    idempotency,
     keys,
     laboratory,
     laboratory_ranges,
     laboratory_signing,
     language,
     locator_checks,
+    metrics,
     model_page,
     models,
     numbers,
     pages,
+    pressure,
+    provider,
     quality,
+    rates,
     second,
     security,
     sign_in,
     signing,
+    single_sign_on,
     uploads,
     users,
     vocabulary,
+    watch,
+    webhooks,
     wiring,
 )
 
@@ -47,6 +57,7 @@ def create_app(
     reader: CellReader | None = None,
     database: Database | None = None,
     queue: Queue | None = None,
+    decoder: Decoder = HERE,
 ) -> Flask:
     """Make the application.
 
@@ -56,22 +67,29 @@ def create_app(
         database: Where accounts, cases and readings are kept; opened as the settings say when left
             out.
         queue: Wakes those who read photos in the background; when left out they look by themselves.
+        decoder: Turns the bytes of pictures into pixels; when left out they meet this very process,
+            with its keys and its database.
 
     Returns:
         The application. It starts without a model too, and then says so and reads nothing.
     """
     settings = settings or Settings.from_environment()
-    app = Flask(__name__)
+    app = watch.Application(__name__)
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     database = database or open_database(settings.database_url, settings.data_folder)
-    wiring.init_app(app, settings, reader, database, queue)
+    # First, so that what refuses a request is watched as well.
+    watch.init_app(app, settings, database)
+    wiring.init_app(app, settings, reader, database, queue, decoder)
+    pressure.init_app(app, settings)
     demonstration.init_app(app)
     # Its limit comes before anything reads a form.
     uploads.init_app(app, settings)
     security.init_app(app, settings)
+    rates.init_app(app, settings)
     access.init_app(app)
     security.guard_forms(app)
+    idempotency.init_app(app)
     language.init_app(app)
     numbers.init_app(app)
     vocabulary.init_app(app)
@@ -93,10 +111,15 @@ def create_app(
     locator_checks.init_app(app)
     models.init_app(app)
     health.init_app(app)
+    metrics.init_app(app)
     sign_in.init_app(app)
+    provider.init_app(app, settings)
+    single_sign_on.init_app(app)
     account.init_app(app)
     keys.init_app(app)
     laboratory.init_app(app)
     users.init_app(app)
+    webhooks.init_app(app)
     audit.init_app(app)
+    api.init_app(app)
     return app

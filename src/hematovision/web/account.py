@@ -1,11 +1,11 @@
 """One's own account: password, second factor, other places, programs."""
 
-from flask import Blueprint, Flask, redirect, render_template, request, session, url_for
+from flask import Blueprint, Flask, abort, redirect, render_template, request, session, url_for
 from werkzeug.wrappers import Response
 
-from hematovision.errors import HematoVisionError, NameMissingError
-from hematovision.people import Right
-from hematovision.services.accounts import add_token, remove_token, set_password
+from hematovision.errors import HematoVisionError, NameMissingError, ScopeInvalidError
+from hematovision.people import Right, rights_of_programs
+from hematovision.services.accounts import set_password
 from hematovision.services.printed_names import get_printed_name, set_printed_name
 from hematovision.services.sign_ins import (
     address_of,
@@ -16,6 +16,8 @@ from hematovision.services.sign_ins import (
     set_second_factor,
     sign_out_elsewhere,
 )
+from hematovision.services.single_sign_on import is_of_provider
+from hematovision.services.tokens import DAYS, USUAL_DAYS, add_token, remove_token
 from hematovision.web.access import get_user, hand, needs, token_of_browser
 from hematovision.web.errors import STATUS_OF
 from hematovision.web.wiring import get_wiring
@@ -41,8 +43,9 @@ def change_password() -> Page:
     database, user = get_wiring().database, get_user()
     try:
         check_password(database, user, request.form.get("present", ""), by=hand())
-        new = request.form.get("password", "")
-        set_password(database, user, new, by=hand(), keep=token_of_browser())
+        new, ends = request.form.get("password", ""), "end_programs" in request.form
+        keep = token_of_browser()
+        set_password(database, user, new, by=hand(), keep=keep, end_programs=ends)
     except HematoVisionError as error:
         return _page(failure=error, of="password"), STATUS_OF[type(error)]
     return _done("password")
@@ -111,15 +114,24 @@ def leave_elsewhere() -> Page:
 
 
 @blueprint.post("/tokens")
-@needs(Right.READ_PHOTOS)
-def make_token() -> str:
+@needs(Right.SEE_MODEL)
+def make_token() -> Page:
     """Make a token for a program, and show it this once."""
-    label = request.form.get("label", "")
-    return _page(token=add_token(get_wiring().database, get_user(), label, by=hand()))
+    database, label = get_wiring().database, request.form.get("label", "")
+    try:
+        scopes = frozenset(map(Right, request.form.getlist("scope")))
+        days = DAYS[DAYS.index(int(request.form.get("days", USUAL_DAYS)))]
+    except ValueError:
+        abort(400)
+    try:
+        made = add_token(database, get_user(), label, scopes=scopes, days=days, by=hand())
+    except ScopeInvalidError as error:
+        return _page(failure=error, of="tokens"), STATUS_OF[type(error)]
+    return _page(token=made)
 
 
 @blueprint.post("/tokens/<int:token_id>/remove")
-@needs(Right.READ_PHOTOS)
+@needs(Right.SEE_MODEL)
 def take_token(token_id: int) -> Page:
     """Take a token away."""
     remove_token(get_wiring().database, get_user(), token_id, by=hand())
@@ -141,6 +153,7 @@ def _page(
     return render_template(
         "account.html",
         account=user,
+        elsewhere=is_of_provider(wiring.database, user),
         printed_name=get_printed_name(wiring.database, user),
         failure=failure,
         of=of,
@@ -148,6 +161,10 @@ def _page(
         places=places,
         tokens=tokens,
         token=token,
+        scopes=rights_of_programs(user.role),
+        usual_scopes={Right.READ_PHOTOS},
+        days=DAYS,
+        usual_days=USUAL_DAYS,
         secret=secret,
         code_address=address_of(secret, user) if secret else None,
     )

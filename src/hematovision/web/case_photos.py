@@ -25,7 +25,7 @@ from hematovision.storage.cases import Case
 from hematovision.storage.database import Database
 from hematovision.storage.photos import PhotoState
 from hematovision.vision.containers import SIGNATURES
-from hematovision.web.access import hand, needs
+from hematovision.web.access import get_user, hand, needs
 from hematovision.web.cases import blueprint, time_left, waited
 from hematovision.web.errors import STATUS_OF, Problem, problem_of
 from hematovision.web.failures import words_of
@@ -68,7 +68,8 @@ def add_photos(case_id: int) -> Page:
         if asks_for_json():
             raise
         return _page(case_id, failure=error), STATUS_OF[type(error)]
-    outcomes = list(_take_in(get_wiring(), _sending(case_id), uploads))
+    arrivals = arrivals_of(get_wiring(), _sending(case_id), uploads)
+    outcomes = [(one.name, problem_of(one.failure) if one.failure else one) for one in arrivals]
     if asks_for_json():
         return jsonify({"files": [_document(*outcome) for outcome in outcomes]})
     if all(isinstance(what, Arrival) and what.photo for _, what in outcomes):
@@ -80,7 +81,7 @@ def add_photos(case_id: int) -> Page:
 @needs(Right.SEE_CASES)
 def progress(case_id: int) -> Response:
     """Say how far the photos are; 304 where nothing changed."""
-    answer = jsonify(_progress_document(progress_of(get_wiring().database, case_id)))
+    answer = jsonify(_progress_document(_progress(case_id)))
     answer.add_etag()
     answer.make_conditional(request)
     return answer
@@ -154,18 +155,27 @@ def _sending(case_id: int) -> Sending:
     return Sending(case_id, name, number_of(request.form.get("replaces")))
 
 
-def _take_in(wiring: Wiring, sending: Sending, uploads: Sequence[FileStorage]) -> Iterator[Outcome]:
-    """Take files in; give what became of each."""
+def arrivals_of(
+    wiring: Wiring, sending: Sending, uploads: Sequence[FileStorage]
+) -> Iterator[Arrival]:
+    """Take files in, those in a ZIP among them; give what became of each."""
     settings = wiring.settings
     limits = Limits(
         entries=settings.max_archive_files,
         entry_bytes=settings.max_file_bytes,
         bytes=settings.max_archive_bytes,
     )
-    tray = Tray(wiring.database, wiring.files, wiring.queue, limits, settings.max_pixels)
+    tray = Tray(
+        wiring.database,
+        wiring.files,
+        wiring.queue,
+        limits,
+        settings.max_pixels,
+        wiring.decoder,
+        settings.max_waiting_photos,
+    )
     incoming = ((upload.filename or "", upload.stream) for upload in uploads)
-    for arrival in take_in(tray, sending, incoming, by=hand()):
-        yield arrival.name, problem_of(arrival.failure) if arrival.failure else arrival
+    return take_in(tray, sending, incoming, by=hand())
 
 
 def _document(name: str, what: Arrival | Problem) -> dict[str, Any]:
@@ -181,6 +191,10 @@ def _document(name: str, what: Arrival | Problem) -> dict[str, Any]:
         "number": what.photo.number,
         "same_as": what.same_as,
     }
+
+
+def _progress(case_id: int) -> Progress:
+    return progress_of(get_wiring().database, case_id, user_id=get_user().id)
 
 
 def _progress_document(progress: Progress) -> dict[str, Any]:
@@ -221,7 +235,8 @@ def _page(
     note: str | None = None,
 ) -> str:
     wiring = get_wiring()
-    sheet = sheet_of(wiring.database, case_id, after=number_of(request.args.get("after")) or 0)
+    after = number_of(request.args.get("after")) or 0
+    sheet = sheet_of(wiring.database, case_id, after=after, user_id=get_user().id)
     look("case.seen", f"case {case_id}")
     return render_template(
         "case_photos.html",

@@ -66,7 +66,7 @@ def _page(**more: Any) -> str:
 def wanted_cases() -> Search:
     """Read from the address which cases are looked for."""
     state = request.args.get("state")
-    text = "".join(filter(str.isprintable, request.args.get("q", "")[:NAME_LENGTH])).strip()
+    text = sought(request.args.get("q", ""))
     # Who looks for a number looks among all, unless they say otherwise.
     usual = Pile.ALL if text else Pile.REVIEW
     pile = Pile(state) if state in set(Pile) else usual
@@ -77,6 +77,11 @@ def wanted_cases() -> Search:
         mine=get_user().id if request.args.get("mine") == "1" else None,
         cursor=number_of(request.args.get(turn)),
     )
+
+
+def sought(text: str) -> str:
+    """Give what is looked for, as far as an accession number could hold it."""
+    return "".join(filter(str.isprintable, text[:NAME_LENGTH])).strip()
 
 
 def _address(wanted: Search, endpoint: str = "cases.show", **changes: Any) -> str:

@@ -32,11 +32,12 @@ PACKAGE = Path(hematovision.__file__).parent
 FOLDER = PACKAGE / "web" / "translations"
 METHODS = [
     ("cli/**.py", "ignore"),
+    ("client/**.py", "ignore"),
     ("learning/**.py", "ignore"),
     ("**.py", "python"),
     ("web/templates/**.html", "jinja2"),
 ]
-"""What the command line says stays English."""
+"""What the command line and the client say stays English."""
 OPTIONS = {"web/templates/**.html": {"newstyle_gettext": "true", "silent": "false"}}
 
 

@@ -8,9 +8,11 @@ from hematovision.services.crops import SIDES, SIZES, Album, explain_cell, get_c
 from hematovision.services.references import get_reference
 from hematovision.vision.cutting import jpeg_of
 from hematovision.vision.explaining import share_inside
-from hematovision.web.access import needs
+from hematovision.web.access import needs, shown_token
 from hematovision.web.highlights import highlight
 from hematovision.web.looks import look
+from hematovision.web.pressure import reads_photos
+from hematovision.web.rates import often
 from hematovision.web.wiring import get_wiring
 
 blueprint = Blueprint("gallery", __name__, url_prefix="/cases/<int:case_id>")
@@ -28,18 +30,24 @@ def crop_address(case_id: int, side: int) -> str:
 def album() -> Album:
     """Say where pictures are found."""
     wiring = get_wiring()
-    return Album(wiring.database, wiring.files, wiring.settings.max_pixels)
+    return Album(wiring.database, wiring.files, wiring.settings.max_pixels, wiring.decoder)
 
 
 @blueprint.get("/cells/<int:cell_id>.jpg")
 @needs(Right.SEE_CASES)
+@often
 def crop(case_id: int, cell_id: int) -> Response:
     """Show one cell; `side` says how many photo pixels, the same for all cells of a page."""
-    return as_picture(get_crop(album(), case_id, cell_id, _side()), f"{cell_id}-{_side()}")
+    jpeg = get_crop(album(), case_id, cell_id, _side())
+    if shown_token() is not None:
+        # No look at a page has put this on record before.
+        look("crops.seen", f"case {case_id}", polled=True)
+    return as_picture(jpeg, f"{cell_id}-{_side()}")
 
 
 @blueprint.get("/cells/<int:cell_id>/heat.jpg")
 @needs(Right.SEE_CASES)
+@reads_photos
 def heat(case_id: int, cell_id: int) -> Response:
     """Show what mattered in a cell: its photo is read again."""
     found = explain_cell(album(), get_wiring().shelf.reader_of, case_id, cell_id, _side())
@@ -54,13 +62,14 @@ def heat(case_id: int, cell_id: int) -> Response:
 
 @blueprint.get("/photos/<int:photo_id>.jpg")
 @needs(Right.SEE_CASES)
+@often
 def picture(case_id: int, photo_id: int) -> Response:
     """Show a photo, made anew from its pixels; never the file that was sent."""
     size = request.args.get("size", "large")
     if size not in SIZES:
         abort(404)
     jpeg = get_picture(album(), case_id, photo_id, size)
-    if size == "large":
+    if size == "large" or shown_token() is not None:
         # Its page is on record already; whoever asks for the picture alone is as well.
         look("photo.seen", f"photo {photo_id}", {"case": case_id}, polled=True)
     return as_picture(jpeg, f"{photo_id}-{size}")
@@ -68,6 +77,7 @@ def picture(case_id: int, photo_id: int) -> Response:
 
 @references.get("/references/<int:reference_id>.jpg")
 @needs(Right.SEE_CASES)
+@often
 def reference(reference_id: int) -> Response:
     """Give a reference cell of a loaded set."""
     return as_picture(get_reference(album(), reference_id), f"r{reference_id}")

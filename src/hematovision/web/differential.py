@@ -45,7 +45,7 @@ def show(case_id: int) -> str:
 @needs(Right.SEE_CASES)
 def numbers(case_id: int) -> Response:
     """Give the same numbers as a document; nothing where the sender's are still right."""
-    document = _document(open_sheet(get_wiring().database, case_id))
+    document = sheet_document(open_sheet(get_wiring().database, case_id))
     look("differential.seen", f"case {case_id}", polled=True)
     response = jsonify(document)
     response.set_etag(_tag(document))
@@ -90,7 +90,7 @@ def _page(
         signatures=signature_words,
         wanted=wanted,
         failure=failure,
-        tag=_tag(_document(sheet)),
+        tag=_tag(sheet_document(sheet)),
         said=said,
     )
 
@@ -100,7 +100,8 @@ def _versions(sheet: Sheet) -> Sequence[Signature]:
     return get_versions(get_wiring().database, sheet.case.id)[1] if sheet.signed else ()
 
 
-def _document(sheet: Sheet) -> dict[str, Any]:
+def sheet_document(sheet: Sheet) -> dict[str, Any]:
+    """Give the numbers of a differential, and what they are held against."""
     case, band = sheet.case, sheet.band
     return {
         "case": {

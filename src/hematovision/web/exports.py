@@ -91,12 +91,12 @@ def cases() -> Response:
     kind = request.args.get("format", Format.CSV)
     if kind not in OF_CASES:
         abort(404)
-    return _sent(export_cases(_counter(), wanted_cases(), Format(kind), by=hand()))
+    return sent(export_cases(counter(), wanted_cases(), Format(kind), by=hand()))
 
 
 def _given(case_id: int, kind: Format) -> Response:
     """Hand a case over; without a version, the newest that holds."""
-    return _sent(export_case(_counter(), case_id, kind, by=hand(), version=_version()))
+    return sent(export_case(counter(), case_id, kind, by=hand(), version=_version()))
 
 
 def _version() -> int | None:
@@ -108,12 +108,14 @@ def _version() -> int | None:
     return version
 
 
-def _counter() -> Counter:
+def counter() -> Counter:
+    """Say where exports are made, and in which language."""
     folder = Path(current_app.config["UPLOAD_FOLDER"])
     return Counter(album(), folder, PageSpeech(), address_under(request.url_root))
 
 
-def _sent(export: Export) -> Response:
+def sent(export: Export) -> Response:
+    """Answer with a file that was made; nobody on the way keeps it."""
     length = export.stream.seek(0, 2)
     export.stream.seek(0)
     answer = send_file(

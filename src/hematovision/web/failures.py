@@ -6,10 +6,16 @@ from flask_babel import LazyString, lazy_gettext
 
 from hematovision.errors import (
     AnimatedImageError,
+    DecoderCrashedError,
+    DecodersBusyError,
+    DecodingTookTooLongError,
     EmptyFileError,
+    FileTooLargeError,
     HematoVisionError,
+    ImageTooHeavyError,
     ImageTooLargeError,
     ImageTooSmallError,
+    PhotoUnknownError,
     UnreadableImageError,
     UnsupportedFormatError,
 )
@@ -32,11 +38,16 @@ class Words:
 
 OF_PHOTOS: dict[type[HematoVisionError], LazyString] = {
     EmptyFileError: lazy_gettext("The file is empty."),
+    FileTooLargeError: lazy_gettext("The file has more bytes than are read."),
     UnsupportedFormatError: lazy_gettext("This kind of picture is not read."),
     UnreadableImageError: lazy_gettext("The picture is damaged."),
     AnimatedImageError: lazy_gettext("The picture moves: it has several frames."),
     ImageTooLargeError: lazy_gettext("The picture has more pixels than are read."),
     ImageTooSmallError: lazy_gettext("The picture has too few pixels to show a cell."),
+    ImageTooHeavyError: lazy_gettext("The picture takes too much memory to decode."),
+    DecodingTookTooLongError: lazy_gettext("The picture takes too long to decode."),
+    DecoderCrashedError: lazy_gettext("The decoder crashed at this picture."),
+    DecodersBusyError: lazy_gettext("Too many pictures wait to be decoded."),
 }
 OURS = {
     GONE: Words(
@@ -48,6 +59,10 @@ OURS = {
         lazy_gettext(
             "Try again. If it happens again, tell your administrator the time it happened."
         ),
+    ),
+    PhotoUnknownError.code(): Words(
+        lazy_gettext("The photo was erased, with all that was said of it."),
+        lazy_gettext("Send the photo again."),
     ),
 }
 """What no sender can help."""

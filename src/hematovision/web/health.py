@@ -1,10 +1,23 @@
-"""Whether the server answers, for whatever watches it."""
+"""Whether the server answers, and whether it can do its work, for whatever watches it."""
 
-from flask import Blueprint, Flask
+from collections.abc import Mapping
+from typing import cast
 
+from flask import Blueprint, Flask, current_app
+
+from hematovision.observing.kept import Kept
 from hematovision.services.accounts import has_administrator
+from hematovision.services.readiness import Needs
 from hematovision.web.access import public
+from hematovision.web.security import at_any_host
 from hematovision.web.wiring import get_wiring
+
+FRESH_SECONDS = 2.0
+"""However often it is asked for, nothing is tried more often."""
+PATIENCE_SECONDS = 5.0
+
+KEY = "hematovision_readiness"
+WELL, FAILED = "ok", "failed"
 
 blueprint = Blueprint("health", __name__)
 
@@ -14,9 +27,37 @@ blueprint = Blueprint("health", __name__)
 def show() -> dict[str, str]:
     """Say that the server and its database answer; nothing of what is in them."""
     has_administrator(get_wiring().database)
-    return {"status": "ok"}
+    return {"status": WELL}
+
+
+@blueprint.get("/healthz")
+@public
+@at_any_host
+def live() -> dict[str, str]:
+    """Say that this process answers; whoever runs it need not start it anew."""
+    return {"status": WELL}
+
+
+@blueprint.get("/readyz")
+@public
+@at_any_host
+def ready() -> tuple[dict[str, object], int]:
+    """Say by name what this process needs and whether it is well; 503 where something is not."""
+    kept = cast("Kept[Mapping[str, bool]]", current_app.extensions[KEY])
+    found = kept.get()
+    # Without an answer nobody knows which of them it is.
+    checks = {"in_time": False} if found is None else found
+    is_ready = all(checks.values())
+    document: dict[str, object] = {
+        "status": WELL if is_ready else FAILED,
+        "checks": {name: WELL if well else FAILED for name, well in checks.items()},
+    }
+    return document, 200 if is_ready else 503
 
 
 def init_app(app: Flask) -> None:
-    """Register the address."""
+    """Register the addresses."""
+    wiring = app.extensions["hematovision"]
+    needs = Needs(wiring.database, wiring.files, wiring.shelf, wiring.settings.data_folder)
+    app.extensions[KEY] = Kept(needs.check, FRESH_SECONDS, PATIENCE_SECONDS)
     app.register_blueprint(blueprint)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
@@ -48,6 +49,7 @@ DOORS = {
     "page": lazy_gettext("page"),
     "api": lazy_gettext("program"),
     "terminal": lazy_gettext("terminal"),
+    "folder": lazy_gettext("watched folder"),
 }
 LONGEST = 64
 CURSOR = re.compile(r"(\d{1,14})-(\d{1,18})", re.ASCII)
@@ -63,14 +65,13 @@ def show() -> str:
     offered = _offered(choices)
     asked = _asked(offered)
     before = _mark(asked["before"])
-    page = search(database, _wanted(asked), before=before)
     blind = blind_cases(database, get_user().id)
+    page = search(database, replace(_wanted(asked), blind=blind), before=before)
     filters = {name: asked[name] for name in FILTERS if asked[name]}
     look("history.searched", "history", {"by": [*filters]})
     return render_template(
         "history.html",
-        # That one is found by a class would tell that somebody called a cell so.
-        lines=[one for one in page.lines if not (asked["class"] and one.case_id in blind)],
+        lines=page.lines,
         blind=blind,
         asked=asked,
         filtered=bool(filters),
@@ -116,7 +117,9 @@ def _page_of(filing: Filing) -> str:
     wiring = get_wiring()
     kept = get_reading(wiring.database, filing.photo_id)
     _look(kept)
-    photo = find_picture(wiring.files, kept, max_pixels=wiring.settings.max_pixels)
+    photo = find_picture(
+        wiring.files, kept, max_pixels=wiring.settings.max_pixels, decoder=wiring.decoder
+    )
     if photo is None:
         picture = picture_without_photo(kept.reading, filing if filing.failure else None)
     else:

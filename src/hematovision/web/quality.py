@@ -6,14 +6,10 @@ from typing import Any
 
 from flask import Blueprint, Flask, Response, abort, make_response, render_template, request
 
-from hematovision.errors import ModelDamagedError, ModelMissingError
 from hematovision.people import Right
-from hematovision.services.choosing import find_choice
 from hematovision.services.locator_checks import SAMPLE, Counted, counted
-from hematovision.services.quality import Survey, is_unlike, record_export, survey
+from hematovision.services.quality import Survey, is_unlike, looks_of, record_export, survey
 from hematovision.services.shares import Part
-from hematovision.vision.bundle import read_bundle
-from hematovision.vision.looks import Looks, find_looks
 from hematovision.web import quality_charts as charts
 from hematovision.web import quality_words as said
 from hematovision.web.access import hand, needs
@@ -32,7 +28,7 @@ CHOICES = (4, USUAL_WEEKS, 52)
 @needs(Right.SEE_QUALITY)
 def show() -> str:
     """Show how well laboratory and model do."""
-    days, looks = _days(), _find_looks()
+    days, looks = _days(), looks_of(get_wiring().shelf)
     found = survey(get_wiring().database, days.period, looks)
     look("quality.seen", "quality")
     return render_template(
@@ -60,7 +56,7 @@ def table(name: str) -> Response:
     if name not in TABLES:
         abort(404)
     days, database = _days(), get_wiring().database
-    found = survey(database, days.period, _find_looks())
+    found = survey(database, days.period, looks_of(get_wiring().shelf))
     answer = make_response(as_csv(TABLES[name](found)))
     answer.mimetype = "text/csv"
     answer.headers["Content-Disposition"] = f"attachment; filename=quality-{name}.csv"
@@ -88,18 +84,6 @@ def _address(days: Days) -> dict[str, Any]:
         "from": days.first.isoformat() if days.first else "",
         "to": days.last.isoformat() if days.last else "",
     }
-
-
-def _find_looks() -> Looks | None:
-    """Say how the pictures look that the model was made from; nothing where that is not known."""
-    try:
-        shelf = get_wiring().shelf
-        return find_looks(read_bundle(shelf.folder(find_choice(shelf.database).reads)))
-    except ModelMissingError:
-        return None
-    except ModelDamagedError as error:
-        log.error("%s", error)
-        return None
 
 
 def init_app(app: Flask) -> None:

@@ -41,6 +41,17 @@ OUT = {NOT_CLASSED, NO_CELL, UNIDENTIFIED}
 """What counts in no hundred stands last."""
 blueprint = Blueprint("second", __name__, url_prefix="/cases/<int:case_id>/second")
 TELLING = {
+    "api_cells.add",
+    "api_cells.index",
+    "api_cells.history",
+    "api_cells.review",
+    "api_cells.show",
+    "api_differential.show",
+    "api_reports.csv",
+    "api_reports.fhir",
+    "api_reports.pdf",
+    "api_reports.xlsx",
+    "api_signatures.index",
     "differential.change",
     "differential.numbers",
     "differential.show",

@@ -1,8 +1,10 @@
 """What may come in: host, session cookie, CSRF, headers; `access` says who."""
 
+from collections.abc import Callable
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, request
+from flask import Flask, Response, current_app, request
 from flask.sessions import SecureCookieSessionInterface
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.routing import IntegerConverter
@@ -11,7 +13,7 @@ from hematovision.config import Settings
 from hematovision.storage.private import keep_secret_key
 from hematovision.storage.tables import LARGEST_KEY
 from hematovision.web.errors import CrossSiteError, UntrustedHostError
-from hematovision.web.uploads import asks_for_json
+from hematovision.web.uploads import asks_for_json, is_for_programs
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 CONTENT_SECURITY_POLICY = "; ".join(
@@ -22,6 +24,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "img-src 'self' data: blob:",
         "connect-src 'self'",
         "font-src 'none'",
+        "object-src 'none'",
         "form-action 'self'",
         "base-uri 'none'",
         "frame-ancestors 'none'",
@@ -37,6 +40,8 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), usb=()",
 }
+STRICT_TRANSPORT = "max-age=31536000; includeSubDomains"
+"""Said over HTTPS only; browsers heed it nowhere else, and then come by HTTPS alone for a year."""
 
 csrf = CSRFProtect()
 
@@ -53,12 +58,30 @@ class SessionInterface(SecureCookieSessionInterface):
     """Flask's own, with `Secure` on the cookie whenever the request came over HTTPS.
 
     A laboratory's first installation is http://127.0.0.1; a cookie that is always `Secure` would
-    not come back there in every browser, and no form could be sent.
+    not come back there in every browser, and no form could be sent. Over HTTPS its name begins with
+    `__Host-`: no other host of the domain can plant it, nor can a page without TLS.
     """
+
+    def get_cookie_name(self, app: Flask) -> str:
+        """Name the cookie."""
+        name = super().get_cookie_name(app)
+        return f"__Host-{name}" if request.is_secure else name
 
     def get_cookie_secure(self, app: Flask) -> bool:
         """Say whether the cookie may only travel over HTTPS."""
         return request.is_secure
+
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+def at_any_host(view: View) -> View:
+    """Let a view answer under any name: who watches a machine calls it by its address.
+
+    Such a view makes no link and tells a page of another site nothing.
+    """
+    view.at_any_host = True  # type: ignore[attr-defined]
+    return view
 
 
 def init_app(app: Flask, settings: Settings) -> None:
@@ -107,12 +130,13 @@ def host_is_trusted(host: str, trusted: tuple[str, ...]) -> bool:
 
 
 def _check_host(trusted: tuple[str, ...]) -> None:
-    if not host_is_trusted(request.host, trusted):
+    view = current_app.view_functions.get(request.endpoint or "")
+    if not getattr(view, "at_any_host", False) and not host_is_trusted(request.host, trusted):
         raise UntrustedHostError
 
 
 def _check_sender() -> None:
-    if request.endpoint is None or request.method in SAFE_METHODS:
+    if request.endpoint is None or request.method in SAFE_METHODS or is_for_programs():
         return
     if not asks_for_json():
         csrf.protect()
@@ -130,6 +154,8 @@ def _is_cross_site() -> bool:
 
 def _add_headers(response: Response) -> Response:
     response.headers.update(HEADERS)
+    if request.is_secure:
+        response.headers["Strict-Transport-Security"] = STRICT_TRANSPORT
     if request.endpoint != "static":
         # Only a view that says otherwise lets the browser keep anything.
         response.headers.setdefault("Cache-Control", "no-store")

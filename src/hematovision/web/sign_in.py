@@ -12,7 +12,7 @@ from flask import (
 from werkzeug.wrappers import Response
 
 from hematovision.errors import HematoVisionError, TooManySignInsError
-from hematovision.people import Right
+from hematovision.people import Right, Role
 from hematovision.services.accounts import get_linked, has_administrator
 from hematovision.services.sign_ins import Credentials, sign_in, sign_in_by_link, sign_out
 from hematovision.web.access import (
@@ -29,6 +29,9 @@ from hematovision.web.access import (
 from hematovision.web.errors import STATUS_OF
 from hematovision.web.language import take_up_language
 from hematovision.web.looks import refuse
+from hematovision.web.provider import find_provider
+from hematovision.web.rates import by_address
+from hematovision.web.single_sign_on import came_by_provider
 from hematovision.web.wiring import get_wiring
 
 blueprint = Blueprint("sign_in", __name__)
@@ -44,23 +47,40 @@ def form() -> Page:
         return redirect(way_back())
     first = not has_administrator(get_wiring().database)
     return render_template(
-        "sign_in.html", failure=None, name="", first=first, stay=get_wiring().stay
+        "sign_in.html",
+        failure=None,
+        of_provider=False,
+        name="",
+        first=first,
+        stay=get_wiring().stay,
     )
 
 
 @blueprint.post("/sign-in")
 @public
+@by_address
 def enter() -> Page:
     """Sign somebody in, or say why not beside the form."""
     wiring = get_wiring()
     typed = {field: request.form.get(field, "") for field in ("name", "password", "code")}
+    provider = find_provider()
     try:
         user, token = sign_in(
-            wiring.database, Credentials(**typed), seal=wiring.seal, stay=wiring.stay, by=hand()
+            wiring.database,
+            Credentials(**typed),
+            seal=wiring.seal,
+            stay=wiring.stay,
+            by=hand(),
+            roles=[Role.ADMINISTRATOR] if provider and provider.trust.is_only else list(Role),
         )
     except HematoVisionError as error:
         page = render_template(
-            "sign_in.html", failure=error, name=typed["name"], first=False, stay=wiring.stay
+            "sign_in.html",
+            failure=error,
+            of_provider=False,
+            name=typed["name"],
+            first=False,
+            stay=wiring.stay,
         )
         wait = {"Retry-After": error.seconds} if isinstance(error, TooManySignInsError) else {}
         return make_response(page, STATUS_OF[type(error)], wait)
@@ -74,12 +94,18 @@ def enter() -> Page:
 def leave() -> Response:
     """Sign somebody out here."""
     sign_out(get_wiring().database, token_of_browser(), get_user(), by=hand())
+    # No redirect to the provider: the policy lets no form lead to another site.
+    left = 1 if find_provider() and came_by_provider() else None
     forget()
-    return redirect(url_for("sign_in.form"), 303)
+    answer = redirect(url_for("sign_in.form", left=left), 303)
+    # Pictures of cells may lie in the browser's cache; what it stores is the theme and no more.
+    answer.headers["Clear-Site-Data"] = '"cache"'
+    return answer
 
 
 @blueprint.get("/link/<token>")
 @public
+@by_address
 def link(token: str) -> str:
     """Greet whom a link would let in; looking does not use it up."""
     return _greet(token)
@@ -87,6 +113,7 @@ def link(token: str) -> str:
 
 @blueprint.post("/link/<token>")
 @public
+@by_address
 def use_link(token: str) -> Page:
     """Let somebody in once, with the password that they choose."""
     wiring = get_wiring()

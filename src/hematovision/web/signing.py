@@ -18,7 +18,14 @@ from hematovision.services.cases import CLOSED
 from hematovision.services.contents import called, digest_of
 from hematovision.services.galleries import photos_without_picture
 from hematovision.services.naming import get_own_labels
-from hematovision.services.signing import MEANINGS, Signing, open_desk, sign_case
+from hematovision.services.signing import (
+    MEANINGS,
+    Signing,
+    open_desk,
+    sign_case,
+    what_is_confirmed,
+)
+from hematovision.services.single_sign_on import is_confirmed, is_of_provider
 from hematovision.services.vouching import vouches
 from hematovision.web import differential_words as said
 from hematovision.web import signature_words
@@ -27,6 +34,7 @@ from hematovision.web.check_words import words_of_checks
 from hematovision.web.errors import STATUS_OF
 from hematovision.web.looks import look
 from hematovision.web.signs import sign_of
+from hematovision.web.single_sign_on import confirmation_of
 from hematovision.web.uploads import number_of
 from hematovision.web.wiring import get_wiring
 
@@ -45,7 +53,7 @@ def show(case_id: int) -> Page:
 @needs(Right.SIGN)
 def sign(case_id: int) -> Page:
     """Sign."""
-    given = _given()
+    given = _given(case_id)
     try:
         signature = sign_case(get_wiring().database, get_user(), case_id, given, by=hand())
     except HematoVisionError as error:
@@ -111,13 +119,14 @@ def version(case_id: int, number: int) -> str:
     )
 
 
-def _given() -> Signing:
+def _given(case_id: int) -> Signing:
     form = request.form
     place = number_of(form.get("meaning"))
     if place is None or place >= len(MEANINGS):
         abort(400)
+    seen = form.get("seen", "")
     return Signing(
-        seen=form.get("seen", ""),
+        seen=seen,
         password=form.get("password", ""),
         meaning=MEANINGS[place],
         printed_name=form.get("printed_name", ""),
@@ -126,13 +135,15 @@ def _given() -> Signing:
             for name, text in form.items()
             if name.startswith("reason-")
         },
+        confirmation=confirmation_of(case_id, seen),
     )
 
 
 def _page(
     case_id: int, *, failure: HematoVisionError | None = None, given: Signing | None = None
 ) -> str | Response:
-    desk = open_desk(get_wiring().database, case_id, get_user())
+    database, user = get_wiring().database, get_user()
+    desk = open_desk(database, case_id, user)
     if desk.sheet.case.state in CLOSED and failure is None:
         number = desk.sheet.signed
         return redirect(url_for("signing.version", case_id=case_id, number=number))
@@ -149,6 +160,14 @@ def _page(
         closed=desk.sheet.case.state in CLOSED,
         failure=failure,
         given=given,
+        elsewhere=is_of_provider(database, user),
+        confirmed=is_confirmed(
+            database,
+            user,
+            confirmation_of(case_id, desk.seen),
+            what_is_confirmed(case_id, desk.seen),
+            now=hand().now,
+        ),
         meanings=signature_words.MEANS,
         said=said,
         own=desk.sheet.own,

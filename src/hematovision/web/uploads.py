@@ -69,8 +69,20 @@ def number_of(text: str | None) -> int | None:
     return int(text) if text and text.isdecimal() and len(text) <= MOST_DIGITS else None
 
 
+def is_for_programs() -> bool:
+    """Tell whether the address belongs to the API, where tokens count and cookies do not."""
+    return request.path == "/api/v1" or request.path.startswith("/api/v1/")
+
+
+def is_under_api() -> bool:
+    """Tell whether the address is one of documents alone; a single page there shows theirs."""
+    return request.path.startswith("/api/") and request.path != "/api/docs"
+
+
 def asks_for_json() -> bool:
     """Tell whether the client prefers a document to a page; `*/*` means a page."""
+    if is_under_api():
+        return True
     offered = ["text/html", "application/json", "application/problem+json"]
     return request.accept_mimetypes.best_match(offered, default="text/html") != "text/html"
 

@@ -16,6 +16,8 @@ from hematovision.services.accounts import (
     reset_password,
     set_role,
 )
+from hematovision.services.single_sign_on import list_of_provider
+from hematovision.services.tokens import list_tokens, remove_token_of_anybody
 from hematovision.web.access import hand, needs
 from hematovision.web.errors import STATUS_OF
 from hematovision.web.wiring import get_wiring
@@ -73,6 +75,14 @@ def reset(user_id: int) -> Page:
     return _page(linked=user, link=reset_password(get_wiring().database, user, by=hand()))
 
 
+@blueprint.post("/tokens/<int:token_id>/remove")
+@needs(Right.MANAGE_USERS)
+def take_token(token_id: int) -> Page:
+    """Take a token away, whoever's it is."""
+    remove_token_of_anybody(get_wiring().database, token_id, by=hand())
+    return redirect(url_for("users.show", _anchor="tokens"), 303)
+
+
 def _change(change: Callable[[User], None], user_id: int) -> Page:
     try:
         change(_get(user_id))
@@ -99,9 +109,12 @@ def _page(
     linked: User | None = None,
     link: str | None = None,
 ) -> str:
+    database = get_wiring().database
     return render_template(
         "users.html",
-        everybody=list_users(get_wiring().database),
+        everybody=list_users(database),
+        of_provider=list_of_provider(database),
+        tokens=list_tokens(database, now=hand().now),
         roles=list(Role),
         failure=failure,
         name=name,

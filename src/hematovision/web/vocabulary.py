@@ -7,7 +7,7 @@ from flask_babel import get_locale, gettext, lazy_gettext, pgettext
 
 from hematovision.cells import NOTICE
 from hematovision.errors import HematoVisionError, Phrase
-from hematovision.people import Role
+from hematovision.people import Right, Role
 from hematovision.vision.morphology import CELL, CHROMATIN, CYTOPLASM, GRANULES, NUCLEUS, Part
 from hematovision.vision.scores import plain_words
 from hematovision.web.numbers import short
@@ -18,6 +18,19 @@ ROLES = {
     Role.PATHOLOGIST: lazy_gettext("pathologist"),
     Role.ADMINISTRATOR: lazy_gettext("administrator"),
 }
+SCOPES = {
+    Right.SEE_MODEL: lazy_gettext("See the model"),
+    Right.READ_PHOTOS: lazy_gettext("Have photos read"),
+    Right.SEE_CASES: lazy_gettext("See cases and search them"),
+    Right.REVIEW: lazy_gettext("Make cases, add photos, name cells"),
+    Right.EXPORT: lazy_gettext("Take reports, tables and pictures out"),
+    Right.SEE_QUALITY: lazy_gettext("See the quality"),
+    Right.SEE_AUDIT: lazy_gettext("Search the audit record"),
+    Right.SET_LABORATORY: lazy_gettext("Set what holds for everybody"),
+    Right.MANAGE_MODELS: lazy_gettext("Install and promote models"),
+    Right.CONNECT: lazy_gettext("Connect other systems"),
+}
+"""What a token can carry, in the words of the page."""
 PARTS = (CELL, NUCLEUS, CHROMATIN, CYTOPLASM, GRANULES)
 
 
@@ -83,5 +96,5 @@ def init_app(app: Flask) -> None:
     """Let templates say it."""
     for say in (translated, message_of, advice_of, plain, kind_of):
         app.add_template_filter(say)
-    app.jinja_env.globals.update(role_names=ROLES)
+    app.jinja_env.globals.update(role_names=ROLES, scope_names=SCOPES)
     app.context_processor(lambda: {"notice": translated(NOTICE)})

@@ -18,6 +18,7 @@ from hematovision.storage.database import Database
 from hematovision.storage.files import Files, open_files
 from hematovision.storage.keys import open_seal
 from hematovision.storage.sealing import Seal
+from hematovision.vision.decoders import HERE, Decoder
 from hematovision.vision.reader import load_reader
 
 log = logging.getLogger(__name__)
@@ -34,6 +35,7 @@ class Wiring:
         files: Where pictures are kept.
         queue: Wakes those who read photos in the background.
         seal: Seals what the database must not tell.
+        decoder: Turns the bytes of pictures into pixels.
     """
 
     settings: Settings
@@ -42,6 +44,7 @@ class Wiring:
     files: Files
     queue: Queue
     seal: Seal
+    decoder: Decoder = HERE
 
     @property
     def stay(self) -> Stay:
@@ -54,7 +57,7 @@ class Wiring:
     @property
     def record(self) -> Record:
         """Say where readings are kept that belong to no case."""
-        return Record(self.database, self.files, self.settings.keep_pictures)
+        return Record(self.database, self.files, self.settings.keep_pictures, self.decoder)
 
     def get_reader(self) -> CellReader:
         """Give the reader of the model that reads now; for one request it is asked for once.
@@ -93,6 +96,7 @@ def init_app(
     reader: CellReader | None,
     database: Database,
     queue: Queue | None,
+    decoder: Decoder,
 ) -> None:
     """Load the model unless a reader is given in the place of the shipped one."""
     shelf = Shelf(
@@ -106,7 +110,7 @@ def init_app(
         shelf.put(reader)
     seal = open_seal(settings.data_folder)
     files = open_files(settings.pictures_url, settings.data_folder, seal)
-    wiring = Wiring(settings, shelf, database, files, queue or NoQueue(), seal)
+    wiring = Wiring(settings, shelf, database, files, queue or NoQueue(), seal, decoder)
     app.extensions["hematovision"] = wiring
     # Now, and not when the first photo waits; what is wrong stands in the log.
     wiring.find_model()

@@ -1,0 +1,130 @@
+"""The numbers that a process keeps of what it does, as Prometheus asks for them.
+
+Where `PROMETHEUS_MULTIPROC_DIR` is set before this is imported, several processes (gunicorn's, and
+workers beside a server) keep theirs in its files, and each answers for all.
+"""
+
+import os
+from contextlib import AbstractContextManager
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+)
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from hematovision.observing.sharing import FOLDER
+from hematovision.observing.signals import Signal, Stage
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+OTHER = "other"
+NO_ROUTE = "none"
+"""Of a request for an address that leads nowhere."""
+
+FAST = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+STAGES = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+# Half as many lines; nobody asks when a number was first kept.
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+registry = CollectorRegistry()
+
+requests = Counter(
+    "hematovision_http_requests",
+    "Requests that were answered.",
+    ["route", "method", "status"],
+    registry=registry,
+)
+request_seconds = Histogram(
+    "hematovision_http_request_duration_seconds",
+    "How long answering a request took.",
+    ["route", "method"],
+    buckets=FAST,
+    registry=registry,
+)
+requests_in_progress = Gauge(
+    "hematovision_http_requests_in_progress",
+    "Requests that are being answered.",
+    multiprocess_mode="livesum",
+    registry=registry,
+)
+readings_in_progress = Gauge(
+    "hematovision_readings_in_progress",
+    "Requests that read photos right now.",
+    multiprocess_mode="livesum",
+    registry=registry,
+)
+readings_waiting = Gauge(
+    "hematovision_readings_waiting",
+    "Requests that wait until they may read photos.",
+    multiprocess_mode="livesum",
+    registry=registry,
+)
+stage_seconds = Histogram(
+    "hematovision_stage_duration_seconds",
+    "How long a stage of reading a photo took.",
+    ["stage"],
+    buckets=STAGES,
+    registry=registry,
+)
+refusals = Counter(
+    "hematovision_refusals",
+    "What was refused, for there is too much of it.",
+    ["reason"],
+    registry=registry,
+)
+decoder_restarts = Counter(
+    "hematovision_decoder_restarts",
+    "Processes for decoding that died and were started anew.",
+    registry=registry,
+)
+
+
+class _Meters:
+    """Keeps the numbers of stages and signals."""
+
+    def stage(self, stage: Stage) -> AbstractContextManager[object]:
+        """Take the time of it."""
+        return stage_seconds.labels(stage).time()
+
+    def signal(self, signal: Signal) -> None:
+        """Count it."""
+        if signal is Signal.DECODER_RESTARTED:
+            decoder_restarts.inc()
+        else:
+            refusals.labels(signal).inc()
+
+
+METERS = _Meters()
+
+for _reason in set(Signal) - {Signal.DECODER_RESTARTED}:
+    # Nought is a number: an alert on what was never counted would never fire.
+    refusals.labels(_reason)
+
+
+def observe_request(route: str | None, method: str, status: int, seconds: float) -> None:
+    """Keep that a request was answered.
+
+    Args:
+        route: The template of its address, such as `/cases/<int:case_id>`; None where there is
+            none. Never the address itself, of which there are as many as cases.
+        method: One of `METHODS`, or `OTHER`: anybody can make another up.
+        status: Of the answer.
+        seconds: How long it took.
+    """
+    route = route or NO_ROUTE
+    requests.labels(route, method, str(status)).inc()
+    request_seconds.labels(route, method).observe(seconds)
+
+
+def gather() -> CollectorRegistry:
+    """Give the numbers of this process, or of all that share a folder; more may be added."""
+    gathered = CollectorRegistry()
+    if os.environ.get(FOLDER):
+        MultiProcessCollector(gathered)  # type: ignore[no-untyped-call]
+    else:
+        gathered.register(registry)
+    return gathered
