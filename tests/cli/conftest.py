@@ -1,9 +1,12 @@
-from collections.abc import Callable, Sequence
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from sqlalchemy import Engine, event
 
 from hematovision.cells import CellReader
 from hematovision.cli import main
@@ -41,3 +44,23 @@ def run(tools: Tools) -> Run:
         return CliRunner(env={"COLUMNS": "200"}).invoke(main, words, obj=tools, input=sent)
 
     return run
+
+
+@dataclass(slots=True)
+class Outage:
+    """Whether every database that is asked just now is away."""
+
+    is_there: bool = False
+
+    def refuse(self, *_: object) -> None:
+        if self.is_there:
+            raise sqlite3.OperationalError("unable to open database file")
+
+
+@pytest.fixture
+def outage() -> Iterator[Outage]:
+    """Give what takes databases away, and lets them come back."""
+    made = Outage()
+    event.listen(Engine, "before_cursor_execute", made.refuse)
+    yield made
+    event.remove(Engine, "before_cursor_execute", made.refuse)

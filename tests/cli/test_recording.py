@@ -2,7 +2,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from sqlite3 import connect
 
 import pytest
 from sqlalchemy import select
@@ -13,10 +12,10 @@ from hematovision.cli import recording
 from hematovision.cli.tools import Tools
 from hematovision.config import Settings
 from hematovision.storage.audit import AuditEvent
-from hematovision.storage.database import FILE, Records, open_database
+from hematovision.storage.database import Records, open_database
 from hematovision.storage.tables import PhotoRow
 
-from .conftest import Run
+from .conftest import Outage, Run
 
 
 @pytest.fixture
@@ -126,13 +125,11 @@ def test_what_cannot_be_recorded_is_not_printed(
 
 
 def test_database_that_goes_away_meanwhile_is_told(
-    run: Run, folder: Path, tools: Tools, settings: Settings
+    run: Run, folder: Path, tools: Tools, outage: Outage
 ) -> None:
     class Parting(StubReader):
         def read(self, photo: RgbImage, *, explain: bool = False) -> Sequence[Reading]:
-            with connect(settings.data_folder / FILE) as connection:
-                connection.execute("ALTER TABLE photos RENAME TO away")
-            connection.close()
+            outage.is_there = True
             return super().read(photo, explain=explain)
 
     own = replace(tools, load_reader=lambda folder, threads=0: Parting())

@@ -1,22 +1,18 @@
 import json
 import signal
-import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, event
 from tests.conftest import EmptyReader, StubReader
 
 from hematovision.cells import CellReader, Reading, RgbImage
 from hematovision.cli.tools import Tools
-from hematovision.config import Settings
 from hematovision.errors import ModelMissingError
-from hematovision.storage.database import open_database
 
-from .conftest import Run
+from .conftest import Outage, Run
 
 QUICK = ("watch", "--interval", "0.1")
 
@@ -168,23 +164,17 @@ def test_folder_that_is_away_for_a_while_is_told_once(
 
 
 def test_database_that_is_away_costs_no_file(
-    run: Run, folder: Path, jpeg: bytes, tools: Tools, settings: Settings
+    run: Run, folder: Path, jpeg: bytes, tools: Tools, outage: Outage
 ) -> None:
-    open_database("", settings.data_folder).close()
-    away = []
+    def begin() -> None:
+        outage.is_there = True
 
-    def refuse(*_: object) -> None:
-        if away:
-            raise sqlite3.OperationalError("unable to open database file")
+    def end() -> None:
+        outage.is_there = False
 
     drop(folder, "a.jpg", jpeg)
-    pauses = [lambda: away.append(True), *[None] * 5, away.clear, None]
-    event.listen(Engine, "before_cursor_execute", refuse)
-    try:
-        done = run(*QUICK, folder, tools=pausing(tools, *pauses))
-    finally:
-        event.remove(Engine, "before_cursor_execute", refuse)
-    assert done.stderr == "a.jpg: The database does not answer.\n"
+    done = run(*QUICK, folder, tools=pausing(tools, begin, *[None] * 5, end, None))
+    assert done.stderr.count("a.jpg: The database does not answer.\n") == 1
     assert done.stdout.startswith("read\ta.jpg")
 
 

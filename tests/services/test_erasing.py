@@ -114,6 +114,7 @@ def full_case(database: Database, files: Files) -> Case:
                     user_id=ines.id,
                     key_hash=bytes(32),
                     fingerprint=bytes(32),
+                    work="",
                     claim="",
                     claimed_at=NOW,
                     case_id=case.id,
