@@ -24,6 +24,10 @@ from .conftest import COOKIES, signed_in
 SIZES = [pytest.param((1440, 900), id="desk"), pytest.param((390, 844), id="phone")]
 THEMES = ["light", "dark"]
 Size = tuple[int, int]
+SETTLED = """() => Promise.all(document.getAnimations()
+  .filter((one) => one.effect.getComputedTiming().endTime !== Infinity)
+  .map((one) => one.finished.catch(() => {})))"""
+"""Waits until what moves or fades, and does not do so for ever, has come to its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,7 @@ def serve(settings: Settings, reader: CellReader | None) -> Iterator[str]:
 
 def assert_no_violations(page: Page) -> None:
     page.wait_for_load_state()  # A page that is still arriving has no landmarks yet.
+    page.evaluate(SETTLED)  # Half faded, a colour has no contrast yet.
     found = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
 
