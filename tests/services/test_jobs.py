@@ -152,3 +152,14 @@ def test_job_is_forgotten_with_its_readings(
     with tray.database.reading() as records:
         assert records.readings.find(1) is None
         assert records.audit.list()[0].action == "jobs.forgotten"
+
+
+def test_of_two_who_send_one_job_one_does(tray: JobTray, by: Hand, jpeg: bytes) -> None:
+    def overtaken() -> Iterator[io.BytesIO]:
+        yield io.BytesIO(jpeg)
+        with tray.database.transaction() as records:
+            records.claims.add("request-0", now=NOW, became=7)
+
+    assert send_job(tray, overtaken(), by=by, claim="request-0") == 7
+    assert send_job(tray, overtaken(), by=by, claim="request-0") == 7
+    assert tray.files.is_empty()
