@@ -9,7 +9,7 @@ from PIL import Image
 
 from hematovision.cells import Box, CellType, Decision, Doubt, Reading, RgbImage
 from hematovision.vision.bundle import Bundle, CropRule
-from hematovision.vision.staining import balance_white, measure_stain, move_stain
+from hematovision.vision.staining import balanced, measure_stain, move_stain
 
 
 def crop_cells(
@@ -81,7 +81,7 @@ def balanced_square(
     resized = Image.fromarray(square).resize(
         (rule.size, rule.size), Image.Resampling.BICUBIC, reducing_gap=2.0
     )
-    return balance_white(np.asarray(resized), glass)
+    return np.asarray(balanced(resized, glass))
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from hematovision.cells import Box, RgbImage
 from hematovision.vision.bundle import LocatorRule
-from hematovision.vision.staining import GLASS, balance_white
+from hematovision.vision.staining import GLASS, balanced
 
 STRIDE = 8
 WHITE, RED, PLATELET = range(3)
@@ -146,7 +146,7 @@ def _view(photo: RgbImage, glass: NDArray[np.float32], scale: float) -> RgbImage
         (width, height), Image.Resampling.BILINEAR, reducing_gap=2.0
     )
     view = np.full((-(-height // 32) * 32, -(-width // 32) * 32, 3), round(GLASS), np.uint8)
-    view[:height, :width] = balance_white(np.asarray(small), glass)
+    view[:height, :width] = balanced(small, glass)
     return view
 
 
@@ -179,17 +179,23 @@ def _peaks(
     score: float,
 ) -> Found:
     """Take the local maxima of a heat map, and the boxes that the network puts there."""
-    padded = np.pad(heat, 1)
-    rows, columns = heat.shape
-    around = np.max(
-        [padded[i : i + rows, j : j + columns] for i in range(3) for j in range(3)], axis=0
-    )
-    y, x = np.nonzero((heat >= score) & (heat == around))
+    y, x = np.nonzero((heat >= score) & (heat == _highest_around(heat)))
     dx, dy, width, height = boxes[y, x].T
     centre = np.stack([x + 0.5 + dx, y + 0.5 + dy], axis=1) * STRIDE
     half = np.exp(np.stack([width, height], axis=1)) * STRIDE / 2
     found = np.concatenate([centre - half, centre + half], axis=1).astype(np.float32)
     return Found(found + corner, heat[y, x])
+
+
+def _highest_around(heat: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Give the highest heat of every place and its eight neighbours; heat is never below zero."""
+    padded = np.zeros((heat.shape[0] + 2, heat.shape[1] + 2), np.float32)
+    padded[1:-1, 1:-1] = heat
+    rows = np.maximum(np.maximum(padded[:-2], padded[1:-1]), padded[2:])
+    highest: NDArray[np.float32] = np.maximum(
+        np.maximum(rows[:, :-2], rows[:, 1:-1]), rows[:, 2:]
+    )
+    return highest
 
 
 def _joined(found: list[Found]) -> Found:

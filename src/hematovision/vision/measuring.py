@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 from hematovision.cells import Measured, Reading, RgbImage
 from hematovision.vision.bundle import CropRule
 from hematovision.vision.classifying import Cut
+from hematovision.vision.staining import disc_in
 
 COARSE = 2
 """Pixels of a crop that are looked at as one: noise and compression live in finer detail, and so
@@ -59,11 +59,11 @@ def measure_focus(crop: RgbImage, context: float) -> float | None:
         The logarithm; None where there is no contrast.
     """
     grey = _coarse(crop)
-    disc = _disc(grey.shape[0], context)
+    disc = disc_in(grey.shape[0], context)
     edges = np.zeros_like(grey)
     around = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:]
     edges[1:-1, 1:-1] = around - 4 * grey[1:-1, 1:-1]
-    contrast, detail = float(grey[disc].var()), float(edges[disc].var())
+    contrast, detail = float(grey.take(disc).var()), float(edges.take(disc).var())
     return float(np.log(detail / contrast)) if contrast > FLAT and detail > 0 else None
 
 
@@ -75,15 +75,6 @@ def _coarse(crop: RgbImage) -> NDArray[np.float32]:
     rows = grey[::COARSE] + grey[1::COARSE]
     sums: NDArray[np.float32] = rows[:, ::COARSE] + rows[:, 1::COARSE]
     return sums * np.float32(1 / COARSE**2)
-
-
-@cache
-def _disc(size: int, context: float) -> NDArray[np.bool_]:
-    """Give which pixels of a square lie in the disc that the cell's box holds."""
-    rows, columns = np.ogrid[:size, :size]
-    middle, radius = (size - 1) / 2, size / context / 2
-    inside: NDArray[np.bool_] = (rows - middle) ** 2 + (columns - middle) ** 2 <= radius**2
-    return inside
 
 
 def _measured(

@@ -90,26 +90,24 @@ class PhotoReader:
             dark that there is no glass in it.
         """
         with stage(Stage.LOCATE):
-            boxes = self.locate(photo)
+            glass = measure_glass(photo)
+            boxes = self._locate(photo, glass)
         readings: list[Reading] = []
         for start in range(0, len(boxes), BATCH):
             some = boxes[start : start + BATCH]
             with stage(Stage.CLASSIFY):
-                cut = self._cut(photo, some)
+                cut = cut_cells(photo, some, glass, self.bundle.crop)
                 seen = self.look(cut.crops, explain=explain)
                 readings.extend(self._measure(self._say(some, seen), cut, seen))
         return readings
 
     def locate(self, photo: RgbImage) -> Sequence[Box]:
         """Find every white cell, from top to bottom; none where there is no light."""
-        glass = measure_glass(photo)
-        if glass.max() <= DARKEST_GLASS:
-            return ()
-        return locate_cells(photo, glass, locator=self._locator, rule=self.bundle.locator)
+        return self._locate(photo, measure_glass(photo))
 
     def cut(self, photo: RgbImage, boxes: Sequence[Box]) -> NDArray[np.uint8]:
         """Cut out cells as the network wants them: shape (N, size, size, 3), RGB, uint8."""
-        return self._cut(photo, boxes).crops
+        return cut_cells(photo, boxes, measure_glass(photo), self.bundle.crop).crops
 
     def look(self, crops: NDArray[np.uint8], *, explain: bool = False) -> Seen:
         """Run the classifier on cells that are cut out.
@@ -126,8 +124,10 @@ class PhotoReader:
         found = dict(zip(wanted, self._classifier(crops, outputs=wanted), strict=True))
         return Seen(found[LOGITS], found[FEATURES], found.get(ACTIVATIONS), found.get(ATTRIBUTES))
 
-    def _cut(self, photo: RgbImage, boxes: Sequence[Box]) -> Cut:
-        return cut_cells(photo, boxes, measure_glass(photo), self.bundle.crop)
+    def _locate(self, photo: RgbImage, glass: NDArray[np.float32]) -> Sequence[Box]:
+        if glass.max() <= DARKEST_GLASS:
+            return ()
+        return locate_cells(photo, glass, locator=self._locator, rule=self.bundle.locator)
 
     def _measure(self, readings: Sequence[Reading], cut: Cut, seen: Seen) -> Sequence[Reading]:
         """Add how the cells look; what they are cut and named with has the numbers already."""

@@ -1,7 +1,10 @@
 """Take out of a photo what its lamp and its stain put in, so that microscopes look alike."""
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from hematovision.cells import RgbImage
 from hematovision.vision.bundle import CropRule
@@ -34,11 +37,21 @@ def measure_glass(photo: RgbImage) -> NDArray[np.float32]:
         Shape (3,), float32, 0-255; never darker than `DARKEST_GLASS`.
     """
     step = max(1, max(photo.shape[:2]) // 160)
-    pixels = photo[::step, ::step].reshape(-1, 3)
-    brightness = pixels.sum(axis=1, dtype=np.int32)
-    brightest = pixels[brightness >= np.percentile(brightness, 75)]
-    glass: NDArray[np.float32] = np.maximum(np.median(brightest, axis=0), DARKEST_GLASS)
-    return glass.astype(np.float32)
+    channels = [np.ascontiguousarray(photo[::step, ::step, channel]) for channel in range(3)]
+    red, green, blue = (channel.astype(np.uint16) for channel in channels)
+    brightness = red + green + blue
+    brightest = brightness >= _quantile(np.bincount(brightness.reshape(-1)), 0.75)
+    glass = [_quantile(np.bincount(channel[brightest]), 0.5) for channel in channels]
+    return np.maximum(np.asarray(glass, np.float32), np.float32(DARKEST_GLASS))
+
+
+def _quantile(counts: NDArray[np.intp], share: float) -> float:
+    """Give what `numpy.quantile` gives of whole numbers, from how often each is there."""
+    upto = np.cumsum(counts)
+    place = share * (int(upto[-1]) - 1)
+    lower = int(np.searchsorted(upto, int(place), side="right"))
+    upper = int(np.searchsorted(upto, int(np.ceil(place)), side="right"))
+    return lower + (upper - lower) * (place - int(place))
 
 
 def balance_white(picture: RgbImage, glass: NDArray[np.float32]) -> RgbImage:
@@ -51,12 +64,18 @@ def balance_white(picture: RgbImage, glass: NDArray[np.float32]) -> RgbImage:
     Returns:
         The same shape, uint8; brighter than white is cut off.
     """
+    return np.asarray(balanced(Image.fromarray(picture), glass))
+
+
+def balanced(picture: Image.Image, glass: NDArray[np.float32]) -> Image.Image:
+    """Balance the white of an RGB picture of Pillow's; see `balance_white`."""
     levels = np.arange(256, dtype=np.float32)[:, None] * (GLASS / glass)
-    table = np.clip(levels + 0.5, 0, 255).astype(np.uint8)
-    balanced = np.empty_like(picture)
-    for channel in range(3):
-        balanced[..., channel] = table[:, channel][picture[..., channel]]
-    return balanced
+    return _looked_up(picture, np.clip(levels + 0.5, 0, 255).astype(np.uint8))
+
+
+def _looked_up(picture: Image.Image, table: NDArray[np.uint8]) -> Image.Image:
+    """Put every level of every channel through a table of shape (256, 3)."""
+    return picture.point(table.T.reshape(-1).tolist())
 
 
 def measure_stain(crop: RgbImage, context: float) -> NDArray[np.float32] | None:
@@ -72,16 +91,16 @@ def measure_stain(crop: RgbImage, context: float) -> NDArray[np.float32] | None:
         Shape (2, 3): mean and standard deviation a channel; None where hardly anything is stained.
     """
     size = crop.shape[0]
-    rows, columns = np.ogrid[:size, :size]
-    middle, radius = (size - 1) / 2, size / context / 2
-    pixels = crop[(rows - middle) ** 2 + (columns - middle) ** 2 <= radius**2]
-    red, green, blue = pixels.T
+    red, green, blue = crop.reshape(-1, 3).T.take(disc_in(size, context), axis=1)
     seen = np.maximum(np.maximum(red, green), blue) > BLACK
-    density = _DENSITY[red] + _DENSITY[green] + _DENSITY[blue]
-    stained = pixels[seen & (density > 3 * STAINED)]
-    if len(stained) < FEWEST_STAINED * size * size:
+    density = _DENSITY.take(red) + _DENSITY.take(green) + _DENSITY.take(blue)
+    stained = seen & (density > 3 * STAINED)
+    number = int(np.count_nonzero(stained))
+    if number < FEWEST_STAINED * size * size:
         return None
-    shares = [np.bincount(channel, minlength=256) / len(stained) for channel in stained.T]
+    shares = [
+        np.bincount(channel[stained], minlength=256) / number for channel in (red, green, blue)
+    ]
     means = [share @ _LOG_DENSITY for share in shares]
     spreads = [
         np.sqrt(share @ (_LOG_DENSITY - mean) ** 2)
@@ -119,7 +138,17 @@ def move_stain(crop: RgbImage, stain: NDArray[np.float32] | None, rule: CropRule
     moved = np.exp(wanted_mean - power * mean) * _DENSITY[:, None] ** power
     table = np.where(levels >= GLASS, levels, GLASS * np.exp(-moved))
     table = np.clip(table + 0.5, 0, 255).astype(np.uint8)
-    evened = np.empty_like(crop)
-    for channel in range(3):
-        evened[..., channel] = table[:, channel][crop[..., channel]]
-    return evened
+    return np.asarray(_looked_up(Image.fromarray(crop), table))
+
+
+@cache
+def disc_in(size: int, context: float) -> NDArray[np.intp]:
+    """Give the places, row by row, of a square's pixels that lie in the disc of the cell's box.
+
+    Args:
+        size: Side of the square.
+        context: Side of the square as a multiple of the box's longer side.
+    """
+    rows, columns = np.ogrid[:size, :size]
+    middle, radius = (size - 1) / 2, size / context / 2
+    return np.flatnonzero((rows - middle) ** 2 + (columns - middle) ** 2 <= radius**2)
