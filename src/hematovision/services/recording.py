@@ -1,13 +1,15 @@
 """Readings on record: what was said of a photo that belongs to no case, and the photo, sealed."""
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Self
 
 from hematovision.cells import PhotoReading, RgbImage
-from hematovision.errors import PhotoUnknownError
+from hematovision.errors import PASSING, PhotoUnknownError
 from hematovision.observing.signals import Stage, stage
+from hematovision.services.gathering import Gathering
 from hematovision.services.hands import Hand
 from hematovision.services.readings import ReadPhoto
 from hematovision.services.rotation import insist_on_key
@@ -32,12 +34,23 @@ class Record:
         files: Keeps the pictures, sealed.
         keep_pictures: Whether pictures are kept at all.
         decoder: Turns their bytes into pixels.
+        gathering: Writes together what is to be written at the same time.
     """
 
     database: Database
     files: Files
     keep_pictures: bool
     decoder: Decoder = HERE
+    gathering: "Gathering[Entry, int]" = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Gather what comes through this record."""
+        object.__setattr__(self, "gathering", Gathering(self._write, of_all=PASSING))
+
+    def _write(self, entries: "Sequence[Entry]") -> Sequence[int]:
+        with self.database.transaction() as records:
+            insist_on_key(records, self.files.seal)
+            return _record(records, entries)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +84,21 @@ class Noted:
         return cls(read.reading, len(data), picture, claim)
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A reading whose picture is kept, or is not to be.
+
+    Attributes:
+        noted: The reading.
+        file: Under which its picture is kept; None where it is not.
+        by: Who sent it, through which door, when.
+    """
+
+    noted: Noted
+    file: str | None
+    by: Hand
+
+
 def record_reading(
     record: Record, read: ReadPhoto, data: bytes, *, by: Hand, claim: str | None = None
 ) -> int:
@@ -95,8 +123,8 @@ def record_reading(
             decoder=record.decoder,
             claim=claim,
         )
-        (photo_id,) = record_readings(record, [noted], by=by)
-    return photo_id
+        with _kept_pictures(record, [noted], by) as (entry,):
+            return record.gathering.write(entry)
 
 
 def record_readings(record: Record, readings: Sequence[Noted], *, by: Hand) -> Sequence[int]:
@@ -116,17 +144,23 @@ def record_readings(record: Record, readings: Sequence[Noted], *, by: Hand) -> S
         KeyOutdatedError: If this machine was not given the key that holds.
         AlreadyThereError: If a file that was claimed is on record.
     """
-    names: list[str | None] = []
+    with _kept_pictures(record, readings, by) as entries:
+        return record._write(entries)
+
+
+@contextmanager
+def _kept_pictures(
+    record: Record, readings: Sequence[Noted], by: Hand
+) -> Iterator[Sequence[Entry]]:
+    """Keep the pictures of readings; throw them away where no row comes to speak of them."""
+    entries: list[Entry] = []
     try:
         for noted in readings:
-            names.append(None if noted.picture is None else record.files.put(noted.picture))
-        with record.database.transaction() as records:
-            insist_on_key(records, record.files.seal)
-            pairs = zip(readings, names, strict=True)
-            return [_record(records, noted, name, by) for noted, name in pairs]
+            file = None if noted.picture is None else record.files.put(noted.picture)
+            entries.append(Entry(noted, file, by))
+        yield entries
     except BaseException:
-        # No row speaks of them.
-        for name in filter(None, names):
+        for name in filter(None, (entry.file for entry in entries)):
             record.files.delete(name)
         raise
 
@@ -179,17 +213,24 @@ def find_picture(
         return None
 
 
-def _record(records: Records, noted: Noted, name: str | None, by: Hand) -> int:
-    reading = noted.reading
-    sent = Sent(reading.image_sha256, noted.size, name, by.door, by.user_id, by.now)
-    photo_id = records.photos.add_read(sent, reading)
-    if noted.claim is not None:
-        records.claims.add(noted.claim, now=by.now, became=photo_id)
-    details = {
-        "sha256": reading.image_sha256,
-        "cells": len(reading.cells),
-        "model": reading.model.sha256,
-        "kept": name is not None,
-    }
-    records.audit.add(by.did("photo.read", f"photo {photo_id}", details))
-    return photo_id
+def _record(records: Records, entries: Sequence[Entry]) -> Sequence[int]:
+    photo_ids = records.photos.add_all_read(
+        [(_sent(entry), entry.noted.reading) for entry in entries]
+    )
+    for entry, photo_id in zip(entries, photo_ids, strict=True):
+        noted, by = entry.noted, entry.by
+        if noted.claim is not None:
+            records.claims.add(noted.claim, now=by.now, became=photo_id)
+        details = {
+            "sha256": noted.reading.image_sha256,
+            "cells": len(noted.reading.cells),
+            "model": noted.reading.model.sha256,
+            "kept": entry.file is not None,
+        }
+        records.audit.add(by.did("photo.read", f"photo {photo_id}", details))
+    return photo_ids
+
+
+def _sent(entry: Entry) -> Sent:
+    noted, by = entry.noted, entry.by
+    return Sent(noted.reading.image_sha256, noted.size, entry.file, by.door, by.user_id, by.now)

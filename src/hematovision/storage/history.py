@@ -1,7 +1,8 @@
 """The lines of the history: written anew wherever a reading, its cells or its case change."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
@@ -49,6 +50,31 @@ def write_lines(session: Session, photo_id: int) -> None:
             for label, number in _with_sum(numbers.get(row.id, {})).items()
         ],
     )
+
+
+def first_lines(
+    photo: Mapping[str, Any], reading: Mapping[str, Any], cell_types: Iterable[str | None]
+) -> list[dict[str, Any]]:
+    """Give the lines of the first reading of a photo of no case, of which people have said nothing.
+
+    Args:
+        photo: The columns of the photo.
+        reading: Those of its reading, with its id.
+        cell_types: What the model named each cell.
+    """
+    numbers = Counter(cell_type or UNIDENTIFIED for cell_type in cell_types)
+    return [
+        {
+            "label": label,
+            "at": reading["read_at"],
+            "reading_id": reading["id"],
+            "number": number,
+            "sent_by": photo["sent_by"],
+            "model_version": reading["model_version"],
+            "case_id": None,
+        }
+        for label, number in _with_sum(numbers).items()
+    ]
 
 
 def _count(session: Session, photo_id: int, *, newest: int) -> Mapping[int, Mapping[str, int]]:

@@ -4,12 +4,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from hematovision.cells import PhotoReading
-from hematovision.storage.readings import keep_reading, move_reading
+from hematovision.storage.inserts import insert_all
+from hematovision.storage.readings import keep_first_readings, keep_reading, move_reading
 from hematovision.storage.tables import LARGEST_KEY, CaseRow, PhotoRow
 
 PUT_BACK = timedelta(minutes=5)
@@ -217,22 +219,16 @@ class PhotoStore:
 
     def add_read(self, sent: Sent, reading: PhotoReading) -> int:
         """Keep a photo of no case that was read at once, with what was said; give its id."""
-        row = PhotoRow(
-            image_sha256=sent.image_sha256,
-            bytes=sent.bytes,
-            width=reading.width,
-            height=reading.height,
-            file=sent.file,
-            state=PhotoState.READ,
-            attempts=1,
-            door=sent.door,
-            sent_by=sent.sent_by,
-            sent_at=sent.sent_at,
-        )
-        self._session.add(row)
-        self._session.flush()
-        keep_reading(self._session, row, reading, now=sent.sent_at)
-        return row.id
+        (photo_id,) = self.add_all_read([(sent, reading)])
+        return photo_id
+
+    def add_all_read(self, photos: Sequence[tuple[Sent, PhotoReading]]) -> Sequence[int]:
+        """Keep photos of no case that were read at once, with what was said; give their ids."""
+        rows = [_read_columns(sent, reading) for sent, reading in photos]
+        ids = insert_all(self._session, PhotoRow, rows)
+        kept = [row | {"id": number} for row, number in zip(rows, ids, strict=True)]
+        keep_first_readings(self._session, kept, [reading for _, reading in photos])
+        return ids
 
     def file(self, photo_id: int, case_id: int) -> PhotoState | None:
         """Let a photo that belongs to no case belong to one, with its reading and its cells.
@@ -375,3 +371,18 @@ def photo_of(row: PhotoRow) -> Photo:
         attempts=row.attempts,
         sending=row.sending,
     )
+
+
+def _read_columns(sent: Sent, reading: PhotoReading) -> dict[str, Any]:
+    return {
+        "image_sha256": sent.image_sha256,
+        "bytes": sent.bytes,
+        "width": reading.width,
+        "height": reading.height,
+        "file": sent.file,
+        "state": PhotoState.READ,
+        "attempts": 1,
+        "door": sent.door,
+        "sent_by": sent.sent_by,
+        "sent_at": sent.sent_at,
+    }

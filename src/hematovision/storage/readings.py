@@ -1,10 +1,11 @@
 """Readings: what one model said of one photo, kept and given back as it was said."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from hematovision.cells import (
@@ -18,12 +19,13 @@ from hematovision.cells import (
     Reading,
 )
 from hematovision.storage.cells import next_cell_number
-from hematovision.storage.history import write_lines
-from hematovision.storage.inserts import insert_into
+from hematovision.storage.history import first_lines, write_lines
+from hematovision.storage.inserts import insert_all, insert_into, table_of
 from hematovision.storage.tables import (
     LARGEST_KEY,
     CaseRow,
     CellRow,
+    HistoryRow,
     MeasureRow,
     PhotoRow,
     ReadingRow,
@@ -125,24 +127,43 @@ def keep_reading(
     session: Session, photo: PhotoRow, reading: PhotoReading, *, now: datetime
 ) -> bool:
     """Keep what a model said of a photo; False where it did before: nothing is kept."""
-    insert = insert_into(session, ReadingRow).values(
-        photo_id=photo.id,
-        model_name=reading.model.name,
-        model_version=reading.model.version,
-        model_sha256=reading.model.sha256,
-        read_at=now,
-    )
-    added = insert.on_conflict_do_nothing().returning(ReadingRow.id)
+    said = insert_into(session, ReadingRow).values(_reading_columns(photo.id, reading, now))
+    added = said.on_conflict_do_nothing().returning(ReadingRow.id)
     reading_id = session.execute(added).scalar_one_or_none()
     if reading_id is None:
         return False
-    rows = [_cell_row(cell, photo.id, reading_id) for cell in reading.cells]
+    rows = [CellRow(**_cell_columns(cell, photo.id, reading_id)) for cell in reading.cells]
     _number(session, rows, photo.case_id)
     session.add_all(rows)
-    session.add(_measure_row(reading, reading_id, now))
+    session.add(MeasureRow(**_measure_columns(reading, reading_id, now)))
     session.flush()
     write_lines(session, photo.id)
     return True
+
+
+def keep_first_readings(
+    session: Session, photos: Sequence[Mapping[str, Any]], readings: Sequence[PhotoReading]
+) -> None:
+    """Keep what was said of photos that are new and belong to no case: a statement a table.
+
+    Args:
+        session: The transaction.
+        photos: The columns of each, with its id; what was said of it was said when it was sent.
+        readings: What was said of each.
+    """
+    pairs = list(zip(photos, readings, strict=True))
+    rows = [_reading_columns(photo["id"], said, photo["sent_at"]) for photo, said in pairs]
+    ids = insert_all(session, ReadingRow, rows)
+    kept = [row | {"id": number} for row, number in zip(rows, ids, strict=True)]
+    cells, measures, lines = [], [], []
+    for (photo, said), row in zip(pairs, kept, strict=True):
+        cells += [_cell_columns(cell, photo["id"], row["id"]) for cell in said.cells]
+        measures.append(_measure_columns(said, row["id"], photo["sent_at"]))
+        lines += first_lines(photo, row, (_name_of(cell) for cell in said.cells))
+    if cells:
+        session.execute(insert(table_of(CellRow)), cells)
+    session.execute(insert(table_of(MeasureRow)), measures)
+    session.execute(insert(table_of(HistoryRow)), lines)
 
 
 def move_reading(session: Session, photo: PhotoRow) -> None:
@@ -165,40 +186,55 @@ def _number(session: Session, cells: Sequence[CellRow], case_id: int | None) -> 
         cell.case_id, cell.number = case_id, number
 
 
-def _cell_row(cell: Reading, photo_id: int, reading_id: int) -> CellRow:
+def _reading_columns(photo_id: int, reading: PhotoReading, now: datetime) -> dict[str, Any]:
+    """Lay out which model said something of a photo."""
+    return {
+        "photo_id": photo_id,
+        "model_name": reading.model.name,
+        "model_version": reading.model.version,
+        "model_sha256": reading.model.sha256,
+        "read_at": now,
+    }
+
+
+def _cell_columns(cell: Reading, photo_id: int, reading_id: int) -> dict[str, Any]:
     """Lay out a cell with everything that was said of it."""
-    return CellRow(
-        photo_id=photo_id,
-        reading_id=reading_id,
-        box_xmin=cell.box.xmin,
-        box_ymin=cell.box.ymin,
-        box_xmax=cell.box.xmax,
-        box_ymax=cell.box.ymax,
-        decision=str(cell.decision),
-        cell_type=None if cell.cell_type is None else str(cell.cell_type),
-        confidence=cell.confidence,
-        known=cell.known,
-        morphology=cell.morphology,
-        answer={
+    return {
+        "photo_id": photo_id,
+        "reading_id": reading_id,
+        "box_xmin": cell.box.xmin,
+        "box_ymin": cell.box.ymin,
+        "box_xmax": cell.box.xmax,
+        "box_ymax": cell.box.ymax,
+        "decision": str(cell.decision),
+        "cell_type": _name_of(cell),
+        "confidence": cell.confidence,
+        "known": cell.known,
+        "morphology": cell.morphology,
+        "answer": {
             "probabilities": {str(kind): part for kind, part in cell.probabilities.items()},
             "prediction_set": [str(kind) for kind in cell.prediction_set],
             "doubts": [str(doubt) for doubt in cell.doubts],
         },
-        version=0,
-    )
+        "version": 0,
+    }
 
 
-def _measure_row(reading: PhotoReading, reading_id: int, now: datetime) -> MeasureRow:
+def _name_of(cell: Reading) -> str | None:
+    return None if cell.cell_type is None else str(cell.cell_type)
+
+
+def _measure_columns(reading: PhotoReading, reading_id: int, now: datetime) -> dict[str, Any]:
     """Lay out what is counted and measured of a photo."""
     measured = reading.measured
-    return MeasureRow(
-        reading_id=reading_id,
-        at=now,
-        model_sha256=reading.model.sha256,
-        cells=len(reading.cells),
-        unidentified=sum(cell.cell_type is None for cell in reading.cells),
+    return {
+        "reading_id": reading_id,
+        "at": now,
+        "model_sha256": reading.model.sha256,
+        "cells": len(reading.cells),
+        "unidentified": sum(cell.cell_type is None for cell in reading.cells),
         **{name: getattr(measured, name) for name in MEASURES},
-    )
+    }
 
 
 def _reading(row: CellRow) -> Reading:

@@ -192,9 +192,7 @@ def _highest_around(heat: NDArray[np.float32]) -> NDArray[np.float32]:
     padded = np.zeros((heat.shape[0] + 2, heat.shape[1] + 2), np.float32)
     padded[1:-1, 1:-1] = heat
     rows = np.maximum(np.maximum(padded[:-2], padded[1:-1]), padded[2:])
-    highest: NDArray[np.float32] = np.maximum(
-        np.maximum(rows[:, :-2], rows[:, 1:-1]), rows[:, 2:]
-    )
+    highest: NDArray[np.float32] = np.maximum(np.maximum(rows[:, :-2], rows[:, 1:-1]), rows[:, 2:])
     return highest
 
 

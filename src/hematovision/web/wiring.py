@@ -1,7 +1,7 @@
 """What the web floor is given: the settings, and a reader or the reason why there is none."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import cast
 
@@ -36,6 +36,7 @@ class Wiring:
         queue: Wakes those who read photos in the background.
         seal: Seals what the database must not tell.
         decoder: Turns the bytes of pictures into pixels.
+        record: Where readings are kept that belong to no case.
     """
 
     settings: Settings
@@ -45,6 +46,12 @@ class Wiring:
     queue: Queue
     seal: Seal
     decoder: Decoder = HERE
+    record: Record = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Keep one record: what comes at the same time is written together."""
+        record = Record(self.database, self.files, self.settings.keep_pictures, self.decoder)
+        object.__setattr__(self, "record", record)
 
     @property
     def stay(self) -> Stay:
@@ -53,11 +60,6 @@ class Wiring:
             idle=timedelta(minutes=self.settings.idle_minutes),
             longest=timedelta(hours=self.settings.session_hours),
         )
-
-    @property
-    def record(self) -> Record:
-        """Say where readings are kept that belong to no case."""
-        return Record(self.database, self.files, self.settings.keep_pictures, self.decoder)
 
     def get_reader(self) -> CellReader:
         """Give the reader of the model that reads now; for one request it is asked for once.
