@@ -62,7 +62,7 @@ def test_what_comes_meanwhile_is_written_together_and_each_learns_what_became_of
 
 def test_no_more_are_written_together_than_may_be() -> None:
     slow = Slow()
-    write_beside(Gathering(slow), range(1, MOST + 6))
+    write_beside(Gathering(slow), range(20, MOST + 25))
 
     assert slow.together == [1, MOST, 4]
 

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, func, insert, select, text
 from sqlalchemy.orm import Session
 
-from hematovision.storage.audit_rows import CASE, EVENTS, asked_events
+from hematovision.storage.audit_rows import CASE, EVENTS, NEWEST, asked_events
 from hematovision.storage.audit_search import AuditSearch
 from hematovision.storage.audit_values import AT_ONCE, AuditValueStore, Values
 from hematovision.storage.chain import BEGUN, NOTHING, StoredEvent, encode
@@ -285,7 +285,8 @@ class AuditStore:
         return replace(event, digest=self._custody.chain.digest(previous or NOTHING, event))
 
     def _newest(self) -> StoredEvent | None:
-        return self._first(asked_events())
+        row = self._session.execute(NEWEST).first()
+        return None if row is None else StoredEvent(*row)
 
     def _first(self, asked: Select[Any]) -> StoredEvent | None:
         row = self._session.execute(asked.order_by(EVENTS.c.id.desc()).limit(1)).first()

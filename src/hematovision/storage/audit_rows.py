@@ -29,3 +29,7 @@ def asked_events() -> Select[Any]:
         columns.before_digest,
         columns.after_digest,
     )
+
+
+NEWEST = asked_events().order_by(EVENTS.c.id.desc()).limit(1)
+"""The end of the chain; made once, for whoever writes asks."""

@@ -4,11 +4,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.orm import Session
 
-from hematovision.storage.inserts import insert_into
+from hematovision.storage.inserts import insert_into, table_of
 from hematovision.storage.tables import LaboratoryRow, PreferenceRow
+
+
+_SETTINGS = table_of(LaboratoryRow).c
+_SETTING = select(
+    _SETTINGS.content, _SETTINGS.version, _SETTINGS.changed_by, _SETTINGS.changed_at
+).where(_SETTINGS.name == bindparam("wanted"))
+"""Made once, of columns alone: every request asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +44,7 @@ class LaboratoryStore:
 
     def get(self, name: str, default: Any) -> LaboratorySetting:
         """Give what the laboratory has set under a name, or a default."""
-        # Columns, not an object: every request asks, and nothing is changed through it.
-        row = self._session.execute(
-            select(
-                LaboratoryRow.content,
-                LaboratoryRow.version,
-                LaboratoryRow.changed_by,
-                LaboratoryRow.changed_at,
-            ).where(LaboratoryRow.name == name)
-        ).first()
+        row = self._session.execute(_SETTING, {"wanted": name}).first()
         return LaboratorySetting(default) if row is None else LaboratorySetting(*row)
 
     def set(self, name: str, content: Any, *, seen: int, by: int | None, now: datetime) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Select, delete, or_, select, update
+from sqlalchemy import BindParameter, Select, bindparam, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from hematovision.people import Right, User
@@ -78,8 +78,9 @@ class TokenStore:
 
     def find(self, token: str, *, now: datetime) -> Token | None:
         """Find what a program shows, unless it has ended."""
-        found = self._list(_tokens(now).where(TokenRow.token_hash == hash_of(token)))
-        return found[0] if found else None
+        shown = {"hash": hash_of(token), "now": now}
+        row = self._session.execute(_SHOWN, shown).first()
+        return None if row is None else _token(*row)
 
     def see(self, token_id: int, *, now: datetime, address: str, every: timedelta) -> None:
         """Keep when and from where a token is shown; of many times within `every` the first."""
@@ -117,12 +118,18 @@ class TokenStore:
         return [_token(row, owner) for row, owner in self._session.execute(wanted)]
 
 
-def _tokens(now: datetime) -> Select[TokenRow, UserRow]:
+def _tokens(now: datetime | BindParameter[datetime]) -> Select[TokenRow, UserRow]:
     return (
         select(TokenRow, UserRow)
         .join(UserRow, UserRow.id == TokenRow.user_id)
         .where(TokenRow.expires_at > now)
     )
+
+
+_SHOWN = _tokens(bindparam("now", type_=TokenRow.expires_at.type)).where(
+    TokenRow.token_hash == bindparam("hash")
+)
+"""Made once: every request of a program asks."""
 
 
 def _token(row: TokenRow, owner: UserRow) -> Token:
