@@ -10,6 +10,8 @@ from typing import Any
 
 from platformdirs import user_data_path
 
+from hematovision.machine import cores
+
 PACKAGED_MODEL = Path(__file__).parent / "models" / "blood_cell"
 PREFIX = "HEMATOVISION_"
 
@@ -85,7 +87,8 @@ class Settings:
         max_pixels: Larger pictures are refused from their header.
         max_archive_files: Most files in one ZIP, pictures or not.
         max_archive_bytes: Of one ZIP no more is unpacked.
-        threads: Threads that one inference may use; 0 takes every core.
+        threads: Threads that one inference may use; 0 shares the cores among those that read at
+            once.
         decoders: Processes that decode pictures, at most, beside each server and worker; 0 for as
             many as there are cores, 2 to 4.
         database_url: Where all but pictures is kept, as SQLAlchemy writes it; a file in
@@ -174,7 +177,15 @@ class Settings:
     @property
     def readings_at_once(self) -> int:
         """So many requests read photos at once: as many as there are cores, unless it is set."""
-        return self.reading_slots or os.cpu_count() or 1
+        return self.reading_slots or cores()
+
+    @property
+    def threads_a_reading(self) -> int:
+        """So many threads one inference may use where others run beside it.
+
+        All that read at once share the cores: more threads than cores would only wait in turn.
+        """
+        return self.threads or max(1, cores() // self.readings_at_once)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":

@@ -1,10 +1,10 @@
 """Who decodes: this process itself, or a few that are kept for it and have nothing to lose."""
 
-import os
 import sys
 from typing import Protocol
 
 from hematovision.cells import RgbImage
+from hematovision.machine import cores
 from hematovision.vision.decoding import MAX_PIXELS, check_header, decode_image
 
 FEWEST, MOST = 2, 4
@@ -67,5 +67,4 @@ def open_decoders(number: int = 0, *, max_pixels: int = MAX_PIXELS) -> Decoder:
         return HERE
     from hematovision.vision.decoder_pool import DecoderPool
 
-    cores = len(os.sched_getaffinity(0))
-    return DecoderPool(number or min(max(cores, FEWEST), MOST), max_pixels=max_pixels)
+    return DecoderPool(number or min(max(cores(), FEWEST), MOST), max_pixels=max_pixels)

@@ -106,7 +106,7 @@ def init_app(
         settings.data_folder,
         settings.model_folder,
         load_reader,
-        threads=settings.threads,
+        threads=settings.threads_a_reading,
     )
     if reader is not None:
         shelf.put(reader)
