@@ -1,4 +1,4 @@
-"""What this process may use of its machine: the cores that a container gives it, not all there are."""
+"""What this process may use of its machine: the cores it was given, not all there are."""
 
 import math
 import os
@@ -24,7 +24,7 @@ def cores(quota: Path = QUOTA_V2) -> int:
 
 
 def _granted(file: Path) -> int | None:
-    """Read how many cores are granted; None where nothing is said, or nothing that is understood."""
+    """Read how many cores are granted; None where nothing is said that counts."""
     try:
         words: Sequence[str] = file.read_text().split()
         quota, period = map(int, words)

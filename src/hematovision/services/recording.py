@@ -8,8 +8,8 @@ from typing import Self
 
 from hematovision.cells import PhotoReading, RgbImage
 from hematovision.errors import PASSING, PhotoUnknownError
+from hematovision.gathering import Gathering
 from hematovision.observing.signals import Stage, stage
-from hematovision.services.gathering import Gathering
 from hematovision.services.hands import Hand
 from hematovision.services.readings import ReadPhoto
 from hematovision.services.rotation import insist_on_key
@@ -124,7 +124,7 @@ def record_reading(
             claim=claim,
         )
         with _kept_pictures(record, [noted], by) as (entry,):
-            return record.gathering.write(entry)
+            return record.gathering.do(entry)
 
 
 def record_readings(record: Record, readings: Sequence[Noted], *, by: Hand) -> Sequence[int]:

@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session
 from hematovision.storage.inserts import insert_into, table_of
 from hematovision.storage.tables import LaboratoryRow, PreferenceRow
 
-
 _SETTINGS = table_of(LaboratoryRow).c
 _SETTING = select(
     _SETTINGS.content, _SETTINGS.version, _SETTINGS.changed_by, _SETTINGS.changed_at

@@ -3,7 +3,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from hematovision.services.gathering import MOST, Gathering
+from hematovision.gathering import MOST, Gathering
 
 
 class Slow:
@@ -26,13 +26,13 @@ class Slow:
 
 def write_beside(gathering: Gathering[int, int], entries: Sequence[int]) -> Sequence[object]:
     """Write entries from a thread each, while another is under way; give what became of them."""
-    slow = gathering.write_all
+    slow = gathering.do_all
     assert isinstance(slow, Slow)
     became: dict[int, object] = {}
 
     def write(place: int, entry: int) -> None:
         try:
-            became[place] = gathering.write(entry)
+            became[place] = gathering.do(entry)
         except (ValueError, ConnectionError) as error:
             became[place] = str(error)
 
@@ -50,7 +50,7 @@ def write_beside(gathering: Gathering[int, int], entries: Sequence[int]) -> Sequ
 
 
 def test_one_alone_is_written_at_once() -> None:
-    assert Gathering(lambda entries: [2 * entry for entry in entries]).write(21) == 42
+    assert Gathering(lambda entries: [2 * entry for entry in entries]).do(21) == 42
 
 
 def test_what_comes_meanwhile_is_written_together_and_each_learns_what_became_of_its_own() -> None:
@@ -84,4 +84,4 @@ def test_failure_of_one_alone_is_raised() -> None:
         raise ValueError("unlucky")
 
     with pytest.raises(ValueError, match="unlucky"):
-        Gathering(refuse).write(1)
+        Gathering(refuse).do(1)
