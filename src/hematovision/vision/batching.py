@@ -17,7 +17,7 @@ from hematovision.gathering import Gathering
 Pictures: TypeAlias = NDArray[np.uint8]
 Answers: TypeAlias = list[NDArray[np.float32]]
 Asked: TypeAlias = tuple[tuple[int, ...], tuple[int, ...] | None]
-"""The shape of one picture, and which outputs are wanted; only what agrees in both goes together."""
+"""The shape of one picture, and the outputs that are wanted: what agrees in both goes together."""
 
 
 @dataclass(slots=True)
