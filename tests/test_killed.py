@@ -10,6 +10,7 @@ import psutil
 import pytest
 from sqlalchemy import func, select
 
+from hematovision.machine import cores
 from hematovision.services.batches import LEASE, pause, resume
 from hematovision.services.hands import Hand
 from hematovision.storage.cases import Case
@@ -83,8 +84,10 @@ def test_every_photo_has_one_reading_after_server_and_workers_were_killed(
 
     assert_each_is_read_once(home.database, case)
     with home.database.reading() as records:
-        again = select(PhotoRow.id).where(PhotoRow.attempts > 1).order_by(PhotoRow.id)
-        assert list(records.session.scalars(again)) == sorted(dropped)
+        again = set(records.session.scalars(select(PhotoRow.id).where(PhotoRow.attempts > 1)))
+    # Each of those that were killed had as many in hand at most as there are cores.
+    assert set(dropped) <= again
+    assert len(again) <= len(dropped) * cores()
 
 
 def assert_each_is_read_once(database: Database, case: Case) -> None:

@@ -173,6 +173,7 @@ class Worker:
         shelf: Has the model that reads now, looked at before each photo; without one, the model of
             the desk reads for good.
         courier: Tells webhooks what waits; without one, nobody is told by this worker.
+        stopping: Is set when it is to come to an end; several may share one.
     """
 
     desk: Desk
@@ -182,7 +183,7 @@ class Worker:
     name: str = field(default_factory=_new_name)
     shelf: Shelf | None = None
     courier: Courier | None = None
-    _stop: threading.Event = field(default_factory=threading.Event)
+    stopping: threading.Event = field(default_factory=threading.Event)
     _hand: InHand | None = None
     _uncut: dict[int, list[int]] = field(default_factory=dict)
     """Photos that were read, a case; their cells are cut out for people when nothing more waits."""
@@ -219,10 +220,10 @@ class Worker:
 
     def stop(self) -> None:
         """Let it come to an end; not to be called by the handler of a signal, which could block."""
-        self._stop.set()
+        self.stopping.set()
 
     def _read(self) -> None:
-        while not self._stop.is_set():
+        while not self.stopping.is_set():
             try:
                 self._read_all()
                 if self._prepare():
@@ -232,22 +233,22 @@ class Worker:
                 self._keep_house()
             except Exception:  # the database may be back at the next sweep
                 log.exception("Reading is interrupted; it goes on in %.0f s", SWEEP_SECONDS)
-            self.queue.wait(SWEEP_SECONDS, self._stop)
+            self.queue.wait(SWEEP_SECONDS, self.stopping)
 
     def _tell(self) -> None:
         """Tell webhooks what waits; what is interrupted is told again when its lease is over."""
-        while self.courier and not self._stop.is_set():
+        while self.courier and not self.stopping.is_set():
             try:
-                while not self._stop.is_set() and deliver_next(self.courier, clock=self.clock):
+                while not self.stopping.is_set() and deliver_next(self.courier, clock=self.clock):
                     pass
             except Exception:  # the database may be back at the next sweep
                 log.exception("Telling is interrupted; it goes on in %.0f s", SWEEP_SECONDS)
-            self._stop.wait(SWEEP_SECONDS)
+            self.stopping.wait(SWEEP_SECONDS)
 
     def _read_all(self) -> None:
         """Read until nothing waits."""
         began, number = time.monotonic(), 0
-        while not self._stop.is_set() and (photo := self._take()):
+        while not self.stopping.is_set() and (photo := self._take()):
             try:
                 batches.read_photo(self.desk, photo, self.name, clock=self.clock)
             finally:
@@ -302,7 +303,7 @@ class Worker:
     def _watch(self) -> None:
         """Keep the photo in hand for as long as it is being read."""
         renewed = time.monotonic()
-        while not self._stop.wait(BEAT_SECONDS):
+        while not self.stopping.wait(BEAT_SECONDS):
             if self._is_orphan():
                 log.info("Worker %s ends, for the server that started it has ended", self.name)
                 return

@@ -30,7 +30,7 @@ class SlowReader:
         return ()
 
 import sys
-main(["worker"], obj=Tools(
+main(["worker", "--readers", "1"], obj=Tools(
     Settings.from_environment(), load_reader=lambda folder, threads=0: SlowReader()
 ))
 """
@@ -104,7 +104,7 @@ def test_worker_whose_parent_is_another_ends_by_itself(run: Run, with_key: Setti
 
 def test_worker_reads_what_waits_and_says_so(home: Installation) -> None:
     case = home.send(field_pictures(3))
-    worker = home.start("worker")
+    worker = home.start("worker", "--readers", "1")
     home.until(lambda: home.states(case) == {PhotoState.READ: 3})
     home.until(lambda: "Photos read: 3 in" in home.log)
     worker.send_signal(signal.SIGINT)

@@ -66,8 +66,14 @@ def open_album(tools: Tools, database: "Database") -> "Album":
     return Album(database, open_pictures(settings), settings.max_pixels, decoder)
 
 
-def open_shelf(tools: Tools, database: "Database") -> "Shelf":
-    """Open the models of an installation: the shipped one, and those that were installed."""
+def open_shelf(tools: Tools, database: "Database", threads: int | None = None) -> "Shelf":
+    """Open the models of an installation: the shipped one, and those that were installed.
+
+    Args:
+        tools: What the command was given.
+        database: Says which model reads.
+        threads: That one inference may use; as the settings say when left out.
+    """
     from hematovision.services.shelf import Shelf
 
     settings = tools.settings
@@ -76,7 +82,7 @@ def open_shelf(tools: Tools, database: "Database") -> "Shelf":
         settings.data_folder,
         settings.model_folder,
         tools.load_reader,
-        threads=settings.threads,
+        threads=settings.threads if threads is None else threads,
     )
 
 

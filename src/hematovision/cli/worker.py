@@ -14,6 +14,7 @@ from hematovision.cli.stores import open_pictures, open_records, open_shelf
 from hematovision.cli.tools import Refusal, Tools, visible
 from hematovision.config import Settings
 from hematovision.errors import HematoVisionError
+from hematovision.machine import cores
 from hematovision.observing.logs import init_logs
 from hematovision.observing.sharing import FOLDER
 from hematovision.observing.traces import OTLP, TracesUnusableError, open_traces
@@ -28,26 +29,39 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--parent", type=int, help="The process that started it, and that it ends with.")
+@click.option(
+    "--readers",
+    type=click.IntRange(0, 64),
+    default=0,
+    help="Photos it reads at once; 0 for as many as there are cores.  [default: 0]",
+)
 @click.pass_context
-def worker(context: click.Context, parent: int | None) -> None:
+def worker(context: click.Context, parent: int | None, readers: int) -> None:
     """Read the photos of cases that wait, until interrupted.
 
     `hematovision serve` starts one by itself; others may run beside it or on other machines.
     """
+    from hematovision.cli.crew import Crew
     from hematovision.exchange.posting import Poster
     from hematovision.jobs import StuckError, Worker
     from hematovision.services.delivering import Courier
 
     tools = context.ensure_object(Tools)
     init_logs(tools.settings.log_format)
-    with _open_desk(tools) as (desk, shelf):
+    readers = readers or cores()
+    with _open_desk(tools, readers) as (desk, shelf):
         queue = open_wakes(tools.settings)
         # As Ctrl+C: the photo in hand is read to its end, or given back.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             poster = Poster(tools.settings.webhook_networks)
             courier = Courier(desk.database, desk.files.seal, poster)
-            if Worker(desk, queue, parent, shelf=shelf, courier=courier).run():
+            first = Worker(desk, queue, parent, shelf=shelf, courier=courier)
+            others = [
+                Worker(desk, queue, parent, shelf=shelf, stopping=first.stopping)
+                for _ in range(readers - 1)
+            ]
+            if Crew([first, *others]).run():
                 return
             code = 0
         except StuckError as error:
@@ -59,8 +73,12 @@ def worker(context: click.Context, parent: int | None) -> None:
 
 
 @contextmanager
-def _open_desk(tools: Tools) -> Iterator[tuple["Desk", "Shelf"]]:
+def _open_desk(tools: Tools, readers: int) -> Iterator[tuple["Desk", "Shelf"]]:
     """Open everything that a worker reads with, and the shelf of the models that may read.
+
+    Args:
+        tools: What the command was given.
+        readers: So many photos are read at once, and share the cores.
 
     Raises:
         click.ClickException: If something is missing or cannot be used.
@@ -73,7 +91,7 @@ def _open_desk(tools: Tools) -> Iterator[tuple["Desk", "Shelf"]]:
     database = open_records(settings)
     try:
         _watch(settings, database)
-        shelf = open_shelf(tools, database)
+        shelf = open_shelf(tools, database, threads=settings.threads or max(1, cores() // readers))
         reader = shelf.reader()
         files = _open_sealed(settings)
         check_key(database, files.seal)
