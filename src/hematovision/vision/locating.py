@@ -109,10 +109,12 @@ def _search_views(
     """
     longest = max(photo.shape[:2])
     lone = crowd = clearest = NOTHING
+    picture = Image.fromarray(photo)
     for side in _sides(longest, rule.side):
         scale = side / longest
         white, red = (
-            found.scaled(1 / scale) for found in _search(_view(photo, glass, scale), locator, rule)
+            found.scaled(1 / scale)
+            for found in _search(_view(picture, glass, scale), locator, rule)
         )
         if len(red.scores) >= FEWEST_RED:
             if lone.diameter and red.diameter > lone.diameter * CROWDED:
@@ -139,12 +141,10 @@ def _sides(longest: int, coarsest: int) -> Iterator[int]:
         yield side
 
 
-def _view(photo: RgbImage, glass: NDArray[np.float32], scale: float) -> RgbImage:
+def _view(photo: Image.Image, glass: NDArray[np.float32], scale: float) -> RgbImage:
     """Resize a photo and balance its white; glass is laid on to a multiple of 32 pixels."""
-    height, width = (max(1, round(side * scale)) for side in photo.shape[:2])
-    small = Image.fromarray(photo).resize(
-        (width, height), Image.Resampling.BILINEAR, reducing_gap=2.0
-    )
+    width, height = (max(1, round(side * scale)) for side in photo.size)
+    small = photo.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
     view = np.full((-(-height // 32) * 32, -(-width // 32) * 32, 3), round(GLASS), np.uint8)
     view[:height, :width] = balanced(small, glass)
     return view
