@@ -20,14 +20,9 @@ from hematovision.observing import signals
 from hematovision.observing.signals import Signal, Stage
 from hematovision.vision.attempts import NoAnswerError
 from hematovision.vision.decoding import decode_image
-from hematovision.vision.engines import (
-    Remote,
-    RemoteReader,
-    check_engine,
-    engine_loader,
-    load_remote_reader,
-)
+from hematovision.vision.engines import check_engine, engine_loader
 from hematovision.vision.reader import PhotoReader, load_reader
+from hematovision.vision.remote_reader import Remote, RemoteReader, load_remote_reader
 
 from .networks import write_tiny_model, write_whole_model
 from .test_reader import BLUE, GREEN, spotted
@@ -57,7 +52,7 @@ def served(folder: Path) -> Iterator[Served]:
 
 
 def remote(served: Served, folder: Path, *, fallback: bool = False) -> RemoteReader:
-    return load_remote_reader(folder, remote=Remote(served.url, 1.0), fallback=fallback)
+    return load_remote_reader(folder, remote=Remote(served.url, 30.0), fallback=fallback)
 
 
 def assert_equal(given: list[Reading], wanted: list[Reading]) -> None:
@@ -79,7 +74,7 @@ def test_server_reads_a_drawn_photo_as_the_process_does(way: Way) -> None:
     photo = decode_image(draw_smear(["neutrophil", "lymphocyte", "monocyte"], seed=5).picture)
     local = load_reader(PACKAGED_MODEL, threads=1)
     with way(PACKAGED_MODEL) as served:
-        reader = load_remote_reader(PACKAGED_MODEL, remote=Remote(served.url))
+        reader = load_remote_reader(PACKAGED_MODEL, remote=Remote(served.url, 60.0))
         readings = reader.read(photo, explain=True)
     assert engine_of(readings) is Engine.REMOTE
     assert reader.model == local.model
@@ -93,7 +88,7 @@ def test_server_reads_real_photos_as_the_process_does(way: Way, data_folder: Pat
     paths = sorted((data_folder / "bccd").rglob("*.jpg"))[:3]
     local = load_reader(PACKAGED_MODEL, threads=1)
     with way(PACKAGED_MODEL) as served:
-        reader = load_remote_reader(PACKAGED_MODEL, remote=Remote(served.url))
+        reader = load_remote_reader(PACKAGED_MODEL, remote=Remote(served.url, 60.0))
         for path in paths:
             photo = decode_image(path.read_bytes())
             assert_equal(list(reader.read(photo)), list(local.read(photo)))
@@ -167,7 +162,7 @@ def test_token_is_shown(way: Way, folder: Path, tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text("hush\n")
     with way(folder) as served:
-        reader = load_remote_reader(folder, remote=Remote(served.url, 1.0, token))
+        reader = load_remote_reader(folder, remote=Remote(served.url, 30.0, token))
         reader.read(PHOTO)
         token.write_text("another")
         reader.read(PHOTO)
@@ -181,7 +176,7 @@ def test_token_that_is_none_is_shown_to_nobody(
     token = tmp_path / "token"
     if content is not None:
         token.write_bytes(content)
-    reader = load_remote_reader(folder, remote=Remote(served.url, 1.0, token))
+    reader = load_remote_reader(folder, remote=Remote(served.url, 30.0, token))
     with pytest.raises(InferenceAwayError):
         reader.read(PHOTO)
     assert served.asked == []

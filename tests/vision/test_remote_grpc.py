@@ -14,9 +14,9 @@ grpc = pytest.importorskip("grpc", reason="needs the [scale] extra (grpcio)")
 from tests.inference_servers import Served, grpc_server, refuse  # noqa: E402
 
 from hematovision.errors import InferenceAwayError, InferenceWrongError  # noqa: E402
-from hematovision.vision.engines import Remote, RemoteReader, load_remote_reader  # noqa: E402
 from hematovision.vision.open_inference_grpc import fill_response, messages  # noqa: E402
 from hematovision.vision.remote_grpc import GrpcServer  # noqa: E402
+from hematovision.vision.remote_reader import Remote, RemoteReader, load_remote_reader  # noqa: E402
 
 from .networks import write_whole_model  # noqa: E402
 from .test_reader import BLUE, spotted  # noqa: E402
@@ -35,7 +35,7 @@ def served(folder: Path) -> Iterator[Served]:
         yield served
 
 
-def remote(url: str, folder: Path, seconds: float = 2.0) -> RemoteReader:
+def remote(url: str, folder: Path, seconds: float = 10.0) -> RemoteReader:
     return load_remote_reader(folder, remote=Remote(url, seconds))
 
 
@@ -74,7 +74,7 @@ def test_server_that_is_slow_is_given_up(served: Served, folder: Path) -> None:
     begin = time.monotonic()
     with pytest.raises(InferenceAwayError):
         remote(served.url, folder, 0.2).read(PHOTO)
-    assert time.monotonic() - begin < 1.0
+    assert time.monotonic() - begin < 5.0
 
 
 @pytest.mark.parametrize(
@@ -105,8 +105,8 @@ def test_connection_that_is_closed_is_opened_again(served: Served, folder: Path)
     (_, locator) = served.networks
     server.close()
     for _ in range(2):
-        server.insist_on(locator, seconds=2)
-        assert server.outputs_of(locator, seconds=2) == ["heat", "boxes"]
+        server.insist_on(locator, seconds=10)
+        assert server.outputs_of(locator, seconds=10) == ["heat", "boxes"]
         server.close()
     assert isinstance(folder, Path)
 
