@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hematovision.cells import LoadReader
 from hematovision.cli.tools import Tools, visible
 from hematovision.config import Settings
 
@@ -66,12 +67,32 @@ def open_album(tools: Tools, database: "Database") -> "Album":
     return Album(database, open_pictures(settings), settings.max_pixels, decoder)
 
 
-def open_shelf(tools: Tools, database: "Database", threads: int | None = None) -> "Shelf":
+def engine_of(tools: Tools) -> LoadReader:
+    """Give what turns a model folder into a reader that reads where the settings say.
+
+    Raises:
+        click.ClickException: If that needs what is not installed.
+    """
+    if not tools.settings.inference_url:
+        return tools.load_reader
+    from hematovision.vision.engines import EngineUnusableError, engine_loader
+
+    try:
+        return engine_loader(tools.settings)
+    except EngineUnusableError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def open_shelf(
+    tools: Tools, database: "Database", *, here: bool = False, threads: int | None = None
+) -> "Shelf":
     """Open the models of an installation: the shipped one, and those that were installed.
 
     Args:
-        tools: What the command was given.
-        database: Says which model reads.
+        tools: What the commands work with.
+        database: Says which reads.
+        here: Whether they read in this process whatever the settings say, as where models are
+            tried and compared.
         threads: That one inference may use; as the settings say when left out.
     """
     from hematovision.services.shelf import Shelf
@@ -81,7 +102,7 @@ def open_shelf(tools: Tools, database: "Database", threads: int | None = None) -
         database,
         settings.data_folder,
         settings.model_folder,
-        tools.load_reader,
+        tools.load_reader if here else engine_of(tools),
         threads=settings.threads if threads is None else threads,
     )
 

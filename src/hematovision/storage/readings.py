@@ -14,6 +14,7 @@ from hematovision.cells import (
     CellType,
     Decision,
     Doubt,
+    Engine,
     ModelIdentity,
     PhotoReading,
     Reading,
@@ -112,6 +113,7 @@ class ReadingStore:
                 height=photo.height or 0,
                 model=ModelIdentity(row.model_name, row.model_version, row.model_sha256),
                 cells=tuple(map(_reading, cells)),
+                engine=Engine(row.engine),
             ),
             read_at=row.read_at,
             door=photo.door,
@@ -194,6 +196,7 @@ def _reading_columns(photo_id: int, reading: PhotoReading, now: datetime) -> dic
         "model_version": reading.model.version,
         "model_sha256": reading.model.sha256,
         "read_at": now,
+        "engine": str(reading.engine),
     }
 
 
