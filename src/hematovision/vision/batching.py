@@ -7,12 +7,14 @@ cells in about the time of one: there requests gather while the batch before the
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hematovision.gathering import Gathering
+from hematovision.vision.runtime import Network, Runs
 
 Pictures: TypeAlias = NDArray[np.uint8]
 Answers: TypeAlias = list[NDArray[np.float32]]
@@ -28,14 +30,13 @@ class BatchedNetwork:
         network: Runs the batches, one at a time.
     """
 
-    network: Callable[..., Answers]
+    network: Runs
     _gatherings: dict[Asked, Gathering[Pictures, Answers]] = field(default_factory=dict)
 
     @property
     def outputs(self) -> int:
         """How many outputs the network has."""
-        number: int = self.network.outputs  # type: ignore[attr-defined]
-        return number
+        return self.network.outputs
 
     def __call__(self, pictures: Pictures, *, outputs: Sequence[int] | None = None) -> Answers:
         """Run the network, together with whoever else asks meanwhile.
@@ -61,3 +62,17 @@ class BatchedNetwork:
             return [list(lot) for lot in by_lot]
 
         return run
+
+
+def open_network(path: Path, *, threads: int = 0) -> Network | BatchedNetwork:
+    """Load a network; on a graphics card what is asked at once goes through it together.
+
+    Args:
+        path: An ONNX file with one input.
+        threads: Threads one call may use; 0 takes every core.
+
+    Raises:
+        ModelDamagedError: If the file is no network that can be run.
+    """
+    network = Network(path, threads=threads)
+    return BatchedNetwork(network) if network.on_card else network

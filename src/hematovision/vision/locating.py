@@ -146,7 +146,7 @@ def _view(photo: Image.Image, glass: NDArray[np.float32], scale: float) -> RgbIm
     width, height = (max(1, round(side * scale)) for side in photo.size)
     small = photo.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=2.0)
     view = np.full((-(-height // 32) * 32, -(-width // 32) * 32, 3), round(GLASS), np.uint8)
-    view[:height, :width] = balanced(small, glass)
+    view[:height, :width] = np.asarray(balanced(small, glass))
     return view
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from hematovision.cells import Box, ModelIdentity, Reading, RgbImage
 from hematovision.errors import ModelDamagedError
 from hematovision.observing.signals import Stage, stage
+from hematovision.vision.batching import open_network
 from hematovision.vision.bundle import (
     BUNDLE_FILE,
     CLASSIFIER_FILE,
@@ -25,7 +26,7 @@ from hematovision.vision.knowing import Knower, load_knower
 from hematovision.vision.locating import locate_cells
 from hematovision.vision.measuring import measure_cells
 from hematovision.vision.morphology import describe_cells
-from hematovision.vision.runtime import Network
+from hematovision.vision.runtime import Runs
 from hematovision.vision.staining import DARKEST_GLASS, measure_glass
 
 BATCH = 32
@@ -33,21 +34,6 @@ BATCH = 32
 
 LOGITS, FEATURES, ACTIVATIONS, ATTRIBUTES = range(4)
 """The places of the classifier's outputs; a network may end after its features."""
-
-
-class Runs(Protocol):
-    """A network, in the process or on a server."""
-
-    @property
-    def outputs(self) -> int:
-        """How many outputs it has."""
-        ...
-
-    def __call__(
-        self, pictures: NDArray[np.uint8], *, outputs: Sequence[int] | None = None
-    ) -> list[NDArray[np.float32]]:
-        """Run it on pictures of shape (N, height, width, 3), RGB; `outputs` are places from 0."""
-        ...
 
 
 class Seen(NamedTuple):
@@ -173,9 +159,9 @@ def load_reader(folder: Path, *, threads: int = 0) -> PhotoReader:
         ModelDamagedError: If a file of it is not the one that was shipped.
     """
     bundle, knower = read_folder(folder)
-    classifier = Network(folder / CLASSIFIER_FILE, threads=threads)
+    classifier = open_network(folder / CLASSIFIER_FILE, threads=threads)
     _check_outputs(classifier, bundle, knower)
-    locator = Network(folder / LOCATOR_FILE, threads=threads)
+    locator = open_network(folder / LOCATOR_FILE, threads=threads)
     return PhotoReader(bundle, locator=locator, classifier=classifier, knower=knower)
 
 
@@ -197,7 +183,7 @@ def read_folder(folder: Path) -> tuple[Bundle, Knower | None]:
     return bundle, None if bundle.known_threshold is None else load_knower(folder / KNOWN_FILE)
 
 
-def _check_outputs(classifier: Network, bundle: Bundle, knower: Knower | None) -> None:
+def _check_outputs(classifier: Runs, bundle: Bundle, knower: Knower | None) -> None:
     """Insist that network, bundle and knower speak of the same types, features and attributes."""
     blank = np.zeros((1, bundle.crop.size, bundle.crop.size, 3), np.uint8)
     outputs = classifier(blank)

@@ -5,12 +5,13 @@ It is loaded with the first network: a process that asks a server for inference 
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hematovision.errors import ModelDamagedError
+from hematovision.machine import cores
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 CUDA_OPTIONS = {"use_tf32": "0"}
@@ -25,6 +26,21 @@ def choose_providers(offered: Collection[str]) -> list[list[Any]]:
     """
     on_card = [[(CUDA, CUDA_OPTIONS), CPU]] if CUDA in offered else []
     return [*on_card, [CPU]]
+
+
+class Runs(Protocol):
+    """A network, in the process or on a server."""
+
+    @property
+    def outputs(self) -> int:
+        """How many outputs it has."""
+        ...
+
+    def __call__(
+        self, pictures: NDArray[np.uint8], *, outputs: Sequence[int] | None = None
+    ) -> list[NDArray[np.float32]]:
+        """Run it on pictures of shape (N, height, width, 3), RGB; `outputs` are places from 0."""
+        ...
 
 
 class Network:
@@ -46,7 +62,7 @@ class Network:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
+        options.intra_op_num_threads = threads or cores()
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         # Spinning threads would take the cores from other requests between two calls.
@@ -67,6 +83,11 @@ class Network:
             ) from failure
         self._input = self._session.get_inputs()[0].name
         self._outputs = [output.name for output in self._session.get_outputs()]
+
+    @property
+    def on_card(self) -> bool:
+        """Whether a graphics card multiplies."""
+        return CUDA in self._session.get_providers()
 
     @property
     def outputs(self) -> int:
