@@ -63,6 +63,30 @@ def test_network_that_is_none_is_refused_by_name(text: str) -> None:
         Settings.from_environment({PREFIX + "WEBHOOK_NETWORKS": text})
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://127.0.0.1:8000",
+        "https://triton.lab.example",
+        "http://lab.example:8000/serve/hematovision",
+        "grpc://[fd12::1]:8001",
+        "grpcs://triton:8001",
+    ],
+)
+def test_address_of_an_inference_server_is_taken(text: str) -> None:
+    assert Settings.from_environment({PREFIX + "INFERENCE_URL": text}).inference_url == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["triton:8001", "ftp://triton", "http://", "http://user:hush@triton", "http://a b", "grpc:x"],
+)
+def test_address_that_is_none_is_refused_without_being_shown(text: str) -> None:
+    with pytest.raises(ValueError, match=f"{PREFIX}INFERENCE_URL is no address") as caught:
+        Settings.from_environment({PREFIX + "INFERENCE_URL": text})
+    assert "hush" not in str(caught.value)
+
+
 @pytest.mark.parametrize("text", ["-1", "4k", "1.5", " 1", "²", "1_000"])
 @pytest.mark.parametrize("variable", ["PORT", "MAX_FILE_BYTES", "THREADS"])
 def test_bad_number_is_refused_by_name(variable: str, text: str) -> None:

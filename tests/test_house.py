@@ -19,7 +19,7 @@ HEAVY = {"tensorflow", "keras", "ray", "matplotlib", "cv2", "fpdf", "openpyxl", 
     "authlib",
     "joserfc",
 }
-BY_EXTRA = {"traces.py", "watch.py", "jobs.py"}
+BY_EXTRA = {"traces.py", "watch.py", "jobs.py", "open_inference_grpc.py", "remote_grpc.py"}
 BESIDE = ("benchmarks", "fuzzing", "docs", "notebooks")
 
 

@@ -14,7 +14,7 @@ import pytest
 from hematovision import jobs
 from hematovision.cells import LoadReader, ModelIdentity, Reading, RgbImage
 from hematovision.config import Settings
-from hematovision.errors import ModelMissingError
+from hematovision.errors import InferenceAwayError, ModelMissingError
 from hematovision.exchange.posting import Answer, Poster
 from hematovision.jobs import (
     MOST_WAKES,
@@ -484,6 +484,30 @@ def test_worker_waits_for_a_database_that_is_away(
         until(lambda: the_photo(desk.database).state is PhotoState.READ)
     interrupted = [record for record in caplog.records if "interrupted" in record.message]
     assert len(interrupted) == 3
+
+
+@pytest.mark.usefixtures("quick")
+def test_worker_waits_for_an_inference_server_and_keeps_the_house_meanwhile(
+    desk: Desk, case: Case, jpeg: bytes, queue: Wakes, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Away(StubReader):
+        reads = 0
+
+        def read(self, photo: RgbImage, *, explain: bool = False) -> Sequence[Reading]:
+            self.reads += 1
+            if self.reads < 4:
+                raise InferenceAwayError("The server that does the inference does not answer.")
+            return super().read(photo)
+
+    add_photo(desk.database, desk.files, case, jpeg, by=BY)
+    worker = Worker(replace(desk, reader=Away()), queue)
+    with at_work(worker):
+        until(lambda: worker._kept is not None)
+        until(lambda: the_photo(desk.database).state is PhotoState.READ)
+    assert the_photo(desk.database).attempts == 1
+    told = [record for record in caplog.records if "does not answer" in record.message]
+    assert len(told) == 3
+    assert all(record.exc_info is None for record in told)
 
 
 @pytest.mark.usefixtures("quick")

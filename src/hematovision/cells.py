@@ -192,6 +192,37 @@ class ModelIdentity:
         return f"{self.name} {self.version} ({self.sha256[:8]})"
 
 
+class Engine(StrEnum):
+    """Where the networks ran."""
+
+    IN_PROCESS = "in_process"
+    REMOTE = "remote"
+    """An inference server."""
+    FALLBACK = "fallback"
+    """In the process, for the inference server did not answer."""
+
+
+class Said(tuple[Reading, ...]):
+    """What was said of the cells of one photo, by an engine that is to be told.
+
+    Attributes:
+        engine: Where the networks ran.
+    """
+
+    engine: Engine
+
+    def __new__(cls, readings: Iterable[Reading], engine: Engine) -> Self:
+        """Take the readings as they are."""
+        said = super().__new__(cls, readings)
+        said.engine = engine
+        return said
+
+
+def engine_of(readings: Sequence[Reading]) -> Engine:
+    """Say where the networks ran; what says nothing of it ran in the process."""
+    return readings.engine if isinstance(readings, Said) else Engine.IN_PROCESS
+
+
 @dataclass(frozen=True, slots=True)
 class PhotoReading:
     """Everything said of one photo.
@@ -202,6 +233,7 @@ class PhotoReading:
         height: Pixels down the upright photo.
         model: The model that read it.
         cells: One reading a white cell, from top to bottom; empty when none was found.
+        engine: Where the networks ran.
     """
 
     image_sha256: str
@@ -209,6 +241,7 @@ class PhotoReading:
     height: int
     model: ModelIdentity
     cells: tuple[Reading, ...]
+    engine: Engine = Engine.IN_PROCESS
 
     @property
     def counts(self) -> dict[str, int]:

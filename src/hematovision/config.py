@@ -30,6 +30,7 @@ RANGES = {
     "reading_slots": (0, 256),
     "reading_queue": (0, 1000),
     "max_waiting_photos": (1, 10**9),
+    "inference_seconds": (1, 600),
 }
 """The least and the most that a number may be."""
 
@@ -37,9 +38,12 @@ RATES = {"rate_limit", "rate_limit_visitors"}
 RATE = re.compile(r"[1-9]\d{0,8} per (second|minute|hour|day)")
 RATE_OFF = "off"
 
+INFERENCE = re.compile(r"(https?|grpcs?)://(\[[0-9a-fA-F:.]+\]|[\w.-]+)(:\d{1,5})?(/[\w./-]*)?")
+"""Where inference is done; never with a password, which would be seen."""
+
 LISTS: dict[str, Callable[[str], Any]] = {"trusted_hosts": str, "webhook_networks": ip_network}
 """What has commas between its parts, and how each is read."""
-SWITCHES = {"keep_pictures", "oidc_only"}
+SWITCHES = {"keep_pictures", "oidc_only", "inference_fallback"}
 TEXTS = {
     "secret_key",
     "host",
@@ -122,6 +126,11 @@ class Settings:
         reading_slots: Requests that read photos at once; 0 for as many as there are cores.
         reading_queue: Requests that may wait to read; more are told to come again.
         max_waiting_photos: Photos of cases that may wait; more are not taken in.
+        inference_url: The server that runs the networks by the Open Inference Protocol, such as
+            `http://host:8000` or `grpc://host:8001`; empty: they run in the process.
+        inference_seconds: So long one attempt to ask it may take.
+        inference_fallback: Whether photos are read in the process while it does not answer.
+        inference_token_file: Holds the token that it is shown.
     """
 
     model_folder: Path = PACKAGED_MODEL
@@ -165,6 +174,10 @@ class Settings:
     reading_slots: int = 0
     reading_queue: int = 16
     max_waiting_photos: int = 10_000
+    inference_url: str = ""
+    inference_seconds: int = 10
+    inference_fallback: bool = False
+    inference_token_file: Path | None = None
 
     @property
     def max_request_bytes(self) -> int:
@@ -235,6 +248,14 @@ def _parse_rate(name: str, text: str) -> str:
     return text
 
 
+def _parse_inference(name: str, text: str) -> str:
+    if not INFERENCE.fullmatch(text):
+        raise ValueError(
+            f"{PREFIX}{name.upper()} is no address such as http://host:8000 or grpc://host:8001."
+        )
+    return text
+
+
 def _parse_list(name: str, text: str) -> tuple[Any, ...]:
     """Read the parts of a list; an empty one is left out."""
     try:
@@ -258,6 +279,7 @@ PARSERS: tuple[tuple[Collection[str], Callable[[str, str], Any]], ...] = (
     (LISTS, _parse_list),
     (TEXTS, _parse_text),
     (RATES, _parse_rate),
+    ({"inference_url"}, _parse_inference),
     (SWITCHES, _parse_word),
     (CHOICES, _parse_word),
 )

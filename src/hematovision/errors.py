@@ -781,5 +781,28 @@ class StorageFullError(HematoVisionError):
     )
 
 
-PASSING = (DatabaseAwayError, StorageFullError, DecodersBusyError)
+class InferenceAwayError(HematoVisionError):
+    """The server that does the inference does not answer, or not in time; nothing was read."""
+
+    advice = "Nothing is wrong with the photo. Send it again in a moment."
+    seconds = 15
+
+
+class InferenceWrongError(HematoVisionError):
+    """The server that does the inference answers, but with what is no answer of this model."""
+
+    advice = (
+        "Nothing is wrong with the photo. Ask whoever runs the server to look at its log, then "
+        "send it again."
+    )
+    seconds = 15
+
+
+PASSING = (
+    DatabaseAwayError,
+    StorageFullError,
+    DecodersBusyError,
+    InferenceAwayError,
+    InferenceWrongError,
+)
 """What is no fault of what was sent: it may be sent again as it is."""

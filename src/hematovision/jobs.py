@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from hematovision.config import Settings
+from hematovision.errors import InferenceAwayError, InferenceWrongError
 from hematovision.services import batches
 from hematovision.services.batches import LEASE, Desk
 from hematovision.services.choosing import find_choice
@@ -250,6 +251,10 @@ class Worker:
         while not self._stop.is_set() and (photo := self._take()):
             try:
                 batches.read_photo(self.desk, photo, self.name, clock=self.clock)
+            except (InferenceAwayError, InferenceWrongError) as error:
+                # What else is to be done goes on meanwhile.
+                log.warning("%s Reading goes on in %.0f s", error, SWEEP_SECONDS)
+                break
             finally:
                 self._hand = None
             if photo.case_id is not None:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from tests.inference_servers import http_server, reply
+from tests.vision.networks import write_whole_model
 
 from hematovision.cells import NOTICE, CellReader, RgbImage
 from hematovision.cli import main
@@ -72,6 +74,23 @@ def test_csv_gives_a_row_a_cell(run: Run, photo_file: Path) -> None:
     first, second = csv.DictReader(io.StringIO(result.stdout))
     assert tuple(first) == COLUMNS
     assert (first["cell_type"], second["prediction_set"]) == ("neutrophil", "monocyte lymphocyte")
+
+
+@pytest.mark.parametrize("options", [[], ["--no-record"]])
+def test_photo_is_read_where_the_settings_say(
+    run: Run, tools: Tools, tmp_path: Path, photo_file: Path, options: list[str]
+) -> None:
+    folder = write_whole_model(tmp_path / "remote-model")
+    with http_server(folder) as served:
+        settings = replace(tools.settings, model_folder=folder, inference_url=served.url)
+        remote = replace(tools, settings=settings)
+        done = run("classify", "--json", *options, photo_file, tools=remote)
+        assert json.loads(done.stdout)["engine"] == "remote"
+        served.always = reply(503)
+        done = run("classify", "--json", *options, photo_file, tools=remote)
+    assert done.exit_code == 1
+    assert "does not answer" in done.stderr
+    assert done.stdout == ""
 
 
 def test_photo_without_a_cell_is_an_answer(run: Run, tools: Tools, photo_file: Path) -> None:

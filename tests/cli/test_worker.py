@@ -57,6 +57,18 @@ def test_missing_model_is_named(run: Run, tools: Tools) -> None:
     assert "There is no model. Put the model folder back" in result.stderr
 
 
+@pytest.mark.parametrize("command", ["worker", "classify"])
+def test_missing_grpc_is_named(
+    run: Run, tools: Tools, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "hematovision.vision.remote_grpc", None)
+    settings = replace(tools.settings, inference_url="grpc://127.0.0.1:9")
+    words = [command, "--no-record", "a.jpg"] if command == "classify" else [command]
+    result = run(*words, tools=replace(tools, settings=settings))
+    assert result.exit_code == 1
+    assert "pip install 'hematovision[scale]'" in result.stderr
+
+
 def test_missing_key_is_named_and_none_is_made(run: Run, settings: Settings) -> None:
     result = run("worker")
     assert result.exit_code == 1

@@ -42,6 +42,7 @@ def test_document_has_the_shape_of_every_door() -> None:
     assert reading_document(reading_of(CELL, UNSURE)) == {
         "image": {"sha256": "cd" * 32, "width": 640, "height": 480},
         "model": {"name": "blood_cell", "version": "1.0.0", "sha256": "ab" * 32},
+        "engine": "in_process",
         "cells": [
             {
                 "box": [231, 98, 402, 281],

@@ -64,6 +64,7 @@ def test_a_row_a_cell(reading: PhotoReading) -> None:
         "model_version": "0.0.0",
         "model_sha256": "0" * 64,
         "image_sha256": "cd" * 32,
+        "engine": "in_process",
     }
     assert unsure["cell"] == 2
     assert unsure["cell_type"] == ""
@@ -74,7 +75,8 @@ def test_photo_without_cells_keeps_its_row(empty: PhotoReading) -> None:
     (row,) = reading_rows("a.jpg", empty)
     assert len(row) == len(COLUMNS)
     named = {name: value for name, value in zip(COLUMNS, row, strict=True) if value != ""}
-    assert list(named) == ["path", "model_name", "model_version", "model_sha256", "image_sha256"]
+    behind = ["model_name", "model_version", "model_sha256", "image_sha256", "engine"]
+    assert list(named) == ["path", *behind]
 
 
 def test_type_that_the_model_does_not_know_is_empty() -> None:

@@ -12,8 +12,14 @@ from PIL import Image
 from sqlalchemy import func, select
 from tests.conftest import StubReader
 
-from hematovision.cells import Reading, RgbImage
-from hematovision.errors import CaseClosedError, StorageFullError
+from hematovision.cells import Engine, Reading, RgbImage, Said
+from hematovision.errors import (
+    CaseClosedError,
+    HematoVisionError,
+    InferenceAwayError,
+    InferenceWrongError,
+    StorageFullError,
+)
 from hematovision.services.batches import (
     LEASE,
     MOST_ATTEMPTS,
@@ -253,6 +259,59 @@ def test_photo_for_which_there_is_no_room_waits_as_if_nobody_had_begun(
         (waiting,) = records.photos.list(case.id)
     assert (waiting.state, waiting.attempts) == (PhotoState.WAITING, 0)
     assert read_next(desk, "a", clock=clock)
+
+
+class AwayReader(StubReader):
+    """Asks a server that does not answer, or wrongly."""
+
+    def __init__(self, error: type[HematoVisionError]) -> None:
+        self.error = error
+
+    def read(self, photo: RgbImage, *, explain: bool = False) -> Sequence[Reading]:
+        raise self.error("The server that does the inference is away.")
+
+
+def test_photo_waits_as_if_nobody_had_begun_while_no_inference_server_answers(
+    desk: Desk, case: Case, jpeg: bytes, clock: Clock
+) -> None:
+    add_photo(desk.database, desk.files, case, jpeg, by=BY)
+    away = replace(desk, reader=AwayReader(InferenceAwayError))
+    for _ in range(2 * MOST_ATTEMPTS):
+        with pytest.raises(InferenceAwayError):
+            read_next(away, "a", clock=clock)
+    assert states(desk.database, case) == {PhotoState.WAITING: 1}
+    assert read_next(desk, "a", clock=clock)
+    assert states(desk.database, case) == {PhotoState.READ: 1}
+
+
+def test_photo_that_is_answered_wrongly_again_and_again_is_given_up(
+    desk: Desk, case: Case, jpeg: bytes, clock: Clock
+) -> None:
+    add_photo(desk.database, desk.files, case, jpeg, by=BY)
+    wrong = replace(desk, reader=AwayReader(InferenceWrongError))
+    for _ in range(MOST_ATTEMPTS):
+        with pytest.raises(InferenceWrongError):
+            read_next(wrong, "a", clock=clock)
+        assert not read_next(wrong, "a", clock=clock)
+        clock.now += LEASE
+    assert read_next(wrong, "a", clock=clock)
+    assert states(desk.database, case) == {PhotoState.FAILED: 1}
+
+
+@pytest.mark.parametrize("engine", Engine)
+def test_engine_that_read_stays_on_record(
+    desk: Desk, case: Case, jpeg: bytes, clock: Clock, engine: Engine
+) -> None:
+    class Remote(StubReader):
+        def read(self, photo: RgbImage, *, explain: bool = False) -> Sequence[Reading]:
+            return Said(super().read(photo), engine)
+
+    photo = add_photo(desk.database, desk.files, case, jpeg, by=BY)
+    read_next(replace(desk, reader=Remote()), "a", clock=clock)
+    with desk.database.reading() as records:
+        kept = records.readings.find(photo.id)
+    assert kept is not None
+    assert kept.reading.engine is engine
 
 
 class FullFiles(Files):

@@ -11,7 +11,13 @@ from sqlalchemy import func, select
 from tests.conftest import StubReader
 
 from hematovision.cells import Reading, RgbImage
-from hematovision.errors import KeyOutdatedError, ModelMissingError
+from hematovision.errors import (
+    HematoVisionError,
+    InferenceAwayError,
+    InferenceWrongError,
+    KeyOutdatedError,
+    ModelMissingError,
+)
 from hematovision.exchange.inbox import FAILED, Inbox, Taken, UnsettledError
 from hematovision.services.cases import find_case, get_case, move_case, open_case
 from hematovision.services.watching import MOST_ATTEMPTS, Fate, Watch, work_up
@@ -235,6 +241,24 @@ def test_file_at_which_the_program_ends_again_and_again_is_put_aside(
     (settled,) = work_up_all(deadly)
     assert (settled.fate, broken.reads) == (Fate.FAILED, MOST_ATTEMPTS)
     assert "3 times" in settled.why
+
+
+@pytest.mark.parametrize(
+    ("error", "fate"), [(InferenceAwayError, Fate.READ), (InferenceWrongError, Fate.FAILED)]
+)
+def test_file_waits_while_no_server_answers_and_is_put_aside_where_answers_stay_wrong(
+    watch: Watch, jpeg: bytes, error: type[HematoVisionError], fate: Fate
+) -> None:
+    class Away(StubReader):
+        def read(self, photo: RgbImage, *, explain: bool = False) -> Sequence[Reading]:
+            raise error("The server that does the inference is away.")
+
+    away = replace(watch, reader=Away)
+    put(watch, "a.jpg", jpeg)
+    for _ in range(MOST_ATTEMPTS):
+        with pytest.raises(error):
+            work_up_all(away)
+    assert [one.fate for one in work_up_all(watch)] == [fate]
 
 
 def test_two_who_have_one_file_in_hand_record_it_once(

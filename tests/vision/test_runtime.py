@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from hematovision.errors import ModelDamagedError
-from hematovision.vision.runtime import Network
+from hematovision.vision.runtime import CPU, CUDA, Network, choose_providers
 
 from .networks import CLASSES, write_classifier, write_locator
 
@@ -75,3 +75,29 @@ def test_many_threads_get_the_answers_of_one(classifier: Path) -> None:
         together = [logits for logits, _ in pool.map(network, pictures)]
     for one, picture in zip(together, pictures, strict=True):
         np.testing.assert_array_equal(one, network(picture)[0])
+
+
+@pytest.mark.parametrize(
+    ("offered", "first"),
+    [
+        pytest.param([CPU], CPU, id="processor"),
+        pytest.param(["AzureExecutionProvider", CPU], CPU, id="others"),
+        pytest.param([CUDA, CPU], CUDA, id="card"),
+    ],
+)
+def test_card_is_taken_where_it_is_offered_and_the_processor_is_left(
+    offered: list[str], first: str
+) -> None:
+    tried = choose_providers(offered)
+    begin = tried[0][0]
+    assert (begin if isinstance(begin, str) else begin[0]) == first
+    assert tried[-1] == [CPU]
+
+
+def test_card_computes_with_whole_numbers() -> None:
+    assert choose_providers([CUDA])[0][0] == (CUDA, {"use_tf32": "0"})
+
+
+def test_processor_is_fallen_back_to_where_the_card_does_not_load(classifier: Path) -> None:
+    network = Network(classifier, threads=1, offered=(CUDA, CPU))
+    assert network(np.zeros((1, 16, 16, 3), np.uint8))[0].shape == (1, len(CLASSES))

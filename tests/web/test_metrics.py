@@ -136,6 +136,22 @@ def test_refusals_and_restarts_are_counted(watched: Flask) -> None:
     assert value_of(after, name) - value_of(before, name) == 1
 
 
+def test_what_becomes_of_remote_inference_is_counted(watched: Flask) -> None:
+    name, before = "hematovision_inference_attempts_total", samples_of(watched)
+    for signal in Signal:
+        happened(signal)
+    happened(Signal.INFERENCE_LEFT_ALONE)
+    after = samples_of(watched)
+    for outcome in ("answered", "failed"):
+        now, then = (value_of(samples, name, outcome=outcome) for samples in (after, before))
+        assert now - then == 1
+    name = "hematovision_inference_fallbacks_total"
+    assert value_of(after, name) - value_of(before, name) == 1
+    assert value_of(after, "hematovision_inference_left_alone") == 1
+    happened(Signal.INFERENCE_BACK)
+    assert value_of(samples_of(watched), "hematovision_inference_left_alone") == 0
+
+
 def test_numbers_are_shown_while_the_database_is_away(watched: Flask, database: Database) -> None:
     break_database(database)
     samples = samples_of(watched)

@@ -240,7 +240,7 @@ def test_result_shows_every_cell_and_the_model(sender: Sender) -> None:
 def test_json_is_the_document_of_every_door(sender: Sender) -> None:
     answer = sender.program((JPEG, "a.jpg"))
     document = answer.json
-    assert list(document) == ["image", "model", "cells", "counts", "notice"]
+    assert list(document) == ["image", "model", "engine", "cells", "counts", "notice"]
     assert document["counts"] == {"neutrophil": 1, "unidentified": 1}
     assert document["cells"][0]["box"] == [0, 0, 64, 48]
     assert re.fullmatch(r"read;dur=\d+\.\d", answer.headers["Server-Timing"])

@@ -12,7 +12,7 @@ from hematovision.cells import CellReader
 from hematovision.cli.layouts import LAYOUTS, Layout
 from hematovision.cli.photos import Unread, find_photos, read_bytes
 from hematovision.cli.recording import Read, note, open_record, record_all
-from hematovision.cli.stores import open_shelf
+from hematovision.cli.stores import engine_of, open_shelf
 from hematovision.cli.tools import Refusal, Tools, explained, visible
 from hematovision.config import Settings
 from hematovision.errors import HematoVisionError
@@ -67,7 +67,7 @@ def _reader(tools: Tools, record: "Record | None") -> CellReader:
     settings = tools.settings
     try:
         if record is None:
-            return tools.load_reader(settings.model_folder, threads=settings.threads)
+            return engine_of(tools)(settings.model_folder, threads=settings.threads)
         return open_shelf(tools, record.database).reader()
     except HematoVisionError as error:
         raise Refusal(error) from error

@@ -168,7 +168,7 @@ def _shelf(context: click.Context) -> Iterator["Shelf"]:
     tools = context.ensure_object(Tools)
     database = open_records(tools.settings)
     try:
-        yield open_shelf(tools, database)
+        yield open_shelf(tools, database, here=True)
     except HematoVisionError as error:
         raise Refusal(error) from error
     finally:

@@ -136,13 +136,14 @@ def open_server(settings: Settings) -> Any:
 
     from hematovision.observing.traces import TracesUnusableError
     from hematovision.vision.decoders import open_decoders
+    from hematovision.vision.engines import EngineUnusableError
     from hematovision.web import create_app
     from hematovision.web.metrics import MetricsTokenError
 
     decoder = open_decoders(settings.decoders, max_pixels=settings.max_pixels)
     try:
         app = create_app(settings, queue=queue, decoder=decoder)
-    except (MetricsTokenError, TracesUnusableError) as error:
+    except (MetricsTokenError, TracesUnusableError, EngineUnusableError) as error:
         listening.close()
         raise click.ClickException(str(error)) from error
     decoder.warm()

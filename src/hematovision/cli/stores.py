@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hematovision.cells import LoadReader
 from hematovision.cli.tools import Tools, visible
 from hematovision.config import Settings
 
@@ -66,8 +67,31 @@ def open_album(tools: Tools, database: "Database") -> "Album":
     return Album(database, open_pictures(settings), settings.max_pixels, decoder)
 
 
-def open_shelf(tools: Tools, database: "Database") -> "Shelf":
-    """Open the models of an installation: the shipped one, and those that were installed."""
+def engine_of(tools: Tools) -> LoadReader:
+    """Give what turns a model folder into a reader that reads where the settings say.
+
+    Raises:
+        click.ClickException: If that needs what is not installed.
+    """
+    if not tools.settings.inference_url:
+        return tools.load_reader
+    from hematovision.vision.engines import EngineUnusableError, engine_loader
+
+    try:
+        return engine_loader(tools.settings)
+    except EngineUnusableError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def open_shelf(tools: Tools, database: "Database", *, here: bool = False) -> "Shelf":
+    """Open the models of an installation: the shipped one, and those that were installed.
+
+    Args:
+        tools: What the commands work with.
+        database: Says which reads.
+        here: Whether they read in this process whatever the settings say, as where models are
+            tried and compared.
+    """
     from hematovision.services.shelf import Shelf
 
     settings = tools.settings
@@ -75,7 +99,7 @@ def open_shelf(tools: Tools, database: "Database") -> "Shelf":
         database,
         settings.data_folder,
         settings.model_folder,
-        tools.load_reader,
+        tools.load_reader if here else engine_of(tools),
         threads=settings.threads,
     )
 

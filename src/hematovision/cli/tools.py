@@ -69,7 +69,7 @@ class Tools:
 
     Attributes:
         settings: How this installation behaves.
-        load_reader: Turns the model folder into a reader.
+        load_reader: Turns the model folder into a reader that reads in the process.
         open_decoders: Keeps processes that decode pictures which others have sent.
         open_server: Makes a server that has its port and does not run yet.
         keep_workers: Keeps a number of workers running beside the server.

@@ -98,6 +98,7 @@ class Reading(Value):
         cells: The white cells; there may be none.
         counts: How many cells have each name; those without one are `unidentified`.
         notice: What it must not be used for.
+        engine: Where the networks ran: `in_process`, `remote`, or `fallback`.
     """
 
     id: int
@@ -109,6 +110,7 @@ class Reading(Value):
     cells: tuple[FoundCell, ...]
     counts: Mapping[str, int]
     notice: str
+    engine: str = "in_process"
 
     @classmethod
     def _parts(cls, document: Document) -> dict[str, Any]:

@@ -32,6 +32,7 @@ def reading_document(reading: PhotoReading, *, explained: bool = False) -> dict[
             "version": reading.model.version,
             "sha256": reading.model.sha256,
         },
+        "engine": str(reading.engine),
         "cells": [
             _cell_document(cell) | (_heat_document(cell.heat) if explained else {})
             for cell in reading.cells

@@ -28,6 +28,7 @@ COLUMNS = (
     "model_version",
     "model_sha256",
     "image_sha256",
+    "engine",
 )
 
 CELL_COLUMNS = (
@@ -129,7 +130,7 @@ def reading_rows(path: str, reading: PhotoReading) -> Iterator[Sequence[Value]]:
         cell empty, so that no photo is lost on the way.
     """
     model = reading.model
-    behind = (model.name, model.version, model.sha256, reading.image_sha256)
+    behind = (model.name, model.version, model.sha256, reading.image_sha256, str(reading.engine))
     cells: Iterable[tuple[Value, ...]] = [
         (number, *_cell_values(cell)) for number, cell in enumerate(reading.cells, start=1)
     ] or [("",) * (len(COLUMNS) - len(behind) - 1)]

@@ -5,7 +5,9 @@ workers beside a server) keep theirs in its files, and each answers for all.
 """
 
 import os
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from functools import partial
 
 from prometheus_client import (
     CollectorRegistry,
@@ -81,6 +83,23 @@ decoder_restarts = Counter(
     "Processes for decoding that died and were started anew.",
     registry=registry,
 )
+inference_attempts = Counter(
+    "hematovision_inference_attempts",
+    "What was asked of an inference server, each attempt.",
+    ["outcome"],
+    registry=registry,
+)
+inference_left_alone = Gauge(
+    "hematovision_inference_left_alone",
+    "Processes that ask no inference server for a while, for it did not answer.",
+    multiprocess_mode="livesum",
+    registry=registry,
+)
+inference_fallbacks = Counter(
+    "hematovision_inference_fallbacks",
+    "Photos that were read in the process, for the inference server did not answer.",
+    registry=registry,
+)
 
 
 class _Meters:
@@ -92,17 +111,25 @@ class _Meters:
 
     def signal(self, signal: Signal) -> None:
         """Count it."""
-        if signal is Signal.DECODER_RESTARTED:
-            decoder_restarts.inc()
-        else:
-            refusals.labels(signal).inc()
+        COUNTED[signal]()
 
 
 METERS = _Meters()
 
-for _reason in set(Signal) - {Signal.DECODER_RESTARTED}:
-    # Nought is a number: an alert on what was never counted would never fire.
-    refusals.labels(_reason)
+# Nought is a number: an alert on what was never counted would never fire.
+COUNTED: Mapping[Signal, Callable[[], None]] = {
+    Signal.DECODER_RESTARTED: decoder_restarts.inc,
+    Signal.INFERENCE_ANSWERED: inference_attempts.labels("answered").inc,
+    Signal.INFERENCE_FAILED: inference_attempts.labels("failed").inc,
+    Signal.INFERENCE_LEFT_ALONE: partial(inference_left_alone.set, 1),
+    Signal.INFERENCE_BACK: partial(inference_left_alone.set, 0),
+    Signal.INFERENCE_FALLBACK: inference_fallbacks.inc,
+    **{
+        reason: refusals.labels(reason).inc
+        for reason in (Signal.BUSY, Signal.FULL, Signal.TOO_OFTEN)
+    },
+}
+"""What each signal adds to."""
 
 
 def observe_request(route: str | None, method: str, status: int, seconds: float) -> None:

@@ -30,6 +30,16 @@ class Signal(StrEnum):
     TOO_OFTEN = "too_often"
     """A request was refused, for its sender asks too often."""
     DECODER_RESTARTED = "decoder_restarted"
+    INFERENCE_ANSWERED = "inference_answered"
+    """An inference server answered one attempt."""
+    INFERENCE_FAILED = "inference_failed"
+    """Nothing came of one attempt."""
+    INFERENCE_LEFT_ALONE = "inference_left_alone"
+    """Too many came to nothing: nobody is asked for a while."""
+    INFERENCE_BACK = "inference_back"
+    """It answers again."""
+    INFERENCE_FALLBACK = "inference_fallback"
+    """A photo was read in this process in its place."""
 
 
 class Watcher(Protocol):

@@ -18,7 +18,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from hematovision.cells import CellReader, PhotoReading, RgbImage
-from hematovision.errors import HematoVisionError, QueueFullError, StorageFullError
+from hematovision.errors import (
+    HematoVisionError,
+    InferenceAwayError,
+    InferenceWrongError,
+    QueueFullError,
+    StorageFullError,
+)
 from hematovision.observing.signals import Signal, Stage, happened, stage
 from hematovision.services.cases import the_open_case
 from hematovision.services.hands import Hand
@@ -199,6 +205,8 @@ def read_photo(desk: Desk, photo: Photo, worker: str, *, clock: Callable[[], dat
     Raises:
         DatabaseAwayError: If the database does not answer.
         StorageFullError: If there is no room for what is to be kept.
+        InferenceAwayError: If the inference server does not answer; the photo waits again.
+        InferenceWrongError: If it answers wrongly; the photo is tried again when its lease is over.
     """
     by = Hand(None, "worker", clock())
     if photo.attempts > MOST_ATTEMPTS:
@@ -210,9 +218,8 @@ def read_photo(desk: Desk, photo: Photo, worker: str, *, clock: Callable[[], dat
             picture, reader=desk.reader, max_pixels=desk.max_pixels, decoder=desk.decoder
         )
         _strip(desk, photo, picture, read)
-    except StorageFullError:
-        # It is no fault of the photo; whoever reads it waits until there is room.
-        give_back(desk.database, photo, worker)
+    except (StorageFullError, InferenceAwayError, InferenceWrongError) as error:
+        _let_wait(desk, photo, worker, error)
         raise
     except HematoVisionError as error:
         _fail(desk, photo, worker, error.code(), by)
@@ -293,6 +300,15 @@ def _move(
         if number:
             records.audit.add(by.did(f"case.{action}", f"case {case.id}", {"photos": number}))
     return number
+
+
+def _let_wait(desk: Desk, photo: Photo, worker: str, error: HematoVisionError) -> None:
+    """Let a photo wait until there is room, or an answer, as if nobody had begun.
+
+    That an answer is wrong may be the photo's own fault: it stays in hand, so that it is counted.
+    """
+    if not isinstance(error, InferenceWrongError):
+        give_back(desk.database, photo, worker)
 
 
 def _strip(desk: Desk, photo: Photo, picture: bytes, read: ReadPhoto) -> None:

@@ -11,9 +11,15 @@ from hematovision.services.shelf import Shelf
 from hematovision.storage.database import Database
 from hematovision.storage.files import Files
 from hematovision.storage.private import read_data_keys
+from hematovision.vision.engines import check_engine
 
 LEAST_FREE = 2**29
 """Bytes of the disk that must be free: a few uploads at their limit, and what is made of them."""
+
+INFERENCE = "inference"
+SPARED = frozenset({INFERENCE})
+"""What is told and not insisted on: while no inference server answers, everything but reading goes
+on, and whoever sends a photo is told so. Were the process not ready, nobody could sign a case."""
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +34,7 @@ class Needs:
         shelf: Has the model that reads.
         data_folder: Has keys and uploads.
         least_free: So many bytes of its disk must be free.
+        asks_server: Whether the networks run on an inference server.
     """
 
     database: Database
@@ -35,6 +42,7 @@ class Needs:
     shelf: Shelf
     data_folder: Path
     least_free: int = LEAST_FREE
+    asks_server: bool = False
 
     def check(self) -> Mapping[str, bool]:
         """Say of each whether it is well; why not stands in the log alone."""
@@ -45,6 +53,8 @@ class Needs:
             "model": self.shelf.reader,
             "disk": self._check_disk,
         }
+        if self.asks_server:
+            checks = {**checks, INFERENCE: self._check_inference}
         return {name: _is_well(name, check) for name, check in checks.items()}
 
     def _check_database(self) -> None:
@@ -55,6 +65,9 @@ class Needs:
         """Insist that the key is there, and is the one that holds."""
         read_data_keys(self.data_folder)
         check_key(self.database, self.files.seal)
+
+    def _check_inference(self) -> None:
+        check_engine(self.shelf.reader())
 
     def _check_disk(self) -> None:
         if shutil.disk_usage(self.data_folder).free < self.least_free:

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import IO
 
-from hematovision.cells import CellReader, PhotoReading, RgbImage
+from hematovision.cells import CellReader, PhotoReading, RgbImage, engine_of
 from hematovision.errors import FileTooLargeError
 from hematovision.observing.signals import Stage, stage
 from hematovision.vision.decoders import HERE, Decoder
@@ -73,6 +73,7 @@ def read_image(
     with stage(Stage.DECODE):
         photo = decoder.decode(data, max_pixels=max_pixels)
     height, width = photo.shape[:2]
+    cells = reader.read(photo, explain=explain)
     return ReadPhoto(
         photo=photo,
         reading=PhotoReading(
@@ -80,6 +81,7 @@ def read_image(
             width=width,
             height=height,
             model=reader.model,
-            cells=tuple(reader.read(photo, explain=explain)),
+            cells=tuple(cells),
+            engine=engine_of(cells),
         ),
     )

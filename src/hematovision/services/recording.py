@@ -151,8 +151,8 @@ def is_recorded(
     with database.reading() as records:
         kept = records.readings.find(photo_id)
     return kept is not None and (
-        (kept.sent_by, kept.reading.image_sha256, kept.reading.model.sha256)
-        == (sent_by, reading.image_sha256, reading.model.sha256)
+        (kept.sent_by, kept.reading.image_sha256, kept.reading.model, kept.reading.engine)
+        == (sent_by, reading.image_sha256, reading.model, reading.engine)
     )
 
 

@@ -18,6 +18,7 @@ from hematovision.errors import (
     AccessionTakenError,
     CaseUnknownError,
     HematoVisionError,
+    InferenceAwayError,
     KeyOutdatedError,
 )
 from hematovision.exchange.inbox import DONE, FAILED, Inbox, NoFileError, Taken
@@ -159,7 +160,9 @@ def _attempt(watch: Watch, taken: Taken) -> Iterator[None]:
         raise _RefusedError(f"Reading it ended in a fault {attempts} times. {REPORT}")
     try:
         yield
-    except PASSING:
+    except PASSING as error:
+        if isinstance(error, InferenceAwayError):
+            watch.inbox.give_back(taken)
         raise
     except HematoVisionError as error:
         raise _RefusedError.by(error) from error

@@ -13,6 +13,7 @@ from hematovision.cells import (
     CellType,
     Decision,
     Doubt,
+    Engine,
     ModelIdentity,
     PhotoReading,
     Reading,
@@ -110,6 +111,7 @@ class ReadingStore:
                 height=photo.height or 0,
                 model=ModelIdentity(row.model_name, row.model_version, row.model_sha256),
                 cells=tuple(map(_reading, cells)),
+                engine=Engine(row.engine),
             ),
             read_at=row.read_at,
             door=photo.door,
@@ -131,6 +133,7 @@ def keep_reading(
         model_version=reading.model.version,
         model_sha256=reading.model.sha256,
         read_at=now,
+        engine=str(reading.engine),
     )
     added = insert.on_conflict_do_nothing().returning(ReadingRow.id)
     reading_id = session.execute(added).scalar_one_or_none()

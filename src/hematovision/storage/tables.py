@@ -366,6 +366,7 @@ class ReadingRow(Base):
     model_version: Mapped[str] = mapped_column(String(NAME_LENGTH), index=True)
     model_sha256: Mapped[str] = mapped_column(String(64))
     read_at: Mapped[datetime] = mapped_column(Moment)
+    engine: Mapped[str] = mapped_column(String(16), server_default="in_process")
 
 
 class ModelRow(Base):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,21 @@ LOGITS, FEATURES, ACTIVATIONS, ATTRIBUTES = range(4)
 """The places of the classifier's outputs; a network may end after its features."""
 
 
+class Runs(Protocol):
+    """A network, in the process or on a server."""
+
+    @property
+    def outputs(self) -> int:
+        """How many outputs it has."""
+        ...
+
+    def __call__(
+        self, pictures: NDArray[np.uint8], *, outputs: Sequence[int] | None = None
+    ) -> list[NDArray[np.float32]]:
+        """Run it on pictures of shape (N, height, width, 3), RGB; `outputs` are places from 0."""
+        ...
+
+
 class Seen(NamedTuple):
     """What the network says of cells.
 
@@ -58,8 +73,8 @@ class PhotoReader:
         self,
         bundle: Bundle,
         *,
-        locator: Network,
-        classifier: Network,
+        locator: Runs,
+        classifier: Runs,
         knower: Knower | None = None,
     ) -> None:
         """Take the parts as they are."""
@@ -157,6 +172,20 @@ def load_reader(folder: Path, *, threads: int = 0) -> PhotoReader:
         ModelMissingError: If there is no whole model folder.
         ModelDamagedError: If a file of it is not the one that was shipped.
     """
+    bundle, knower = read_folder(folder)
+    classifier = Network(folder / CLASSIFIER_FILE, threads=threads)
+    _check_outputs(classifier, bundle, knower)
+    locator = Network(folder / LOCATOR_FILE, threads=threads)
+    return PhotoReader(bundle, locator=locator, classifier=classifier, knower=knower)
+
+
+def read_folder(folder: Path) -> tuple[Bundle, Knower | None]:
+    """Read a model folder without its networks, and insist that nothing of it was changed.
+
+    Raises:
+        ModelMissingError: If there is no whole model folder.
+        ModelDamagedError: If a file of it is not the one that was shipped.
+    """
     bundle = read_bundle(folder)
     damaged = damaged_files(bundle)
     if damaged:
@@ -165,11 +194,7 @@ def load_reader(folder: Path, *, threads: int = 0) -> PhotoReader:
             folder=folder,
             files=", ".join(damaged),
         )
-    classifier = Network(folder / CLASSIFIER_FILE, threads=threads)
-    knower = None if bundle.known_threshold is None else load_knower(folder / KNOWN_FILE)
-    _check_outputs(classifier, bundle, knower)
-    locator = Network(folder / LOCATOR_FILE, threads=threads)
-    return PhotoReader(bundle, locator=locator, classifier=classifier, knower=knower)
+    return bundle, None if bundle.known_threshold is None else load_knower(folder / KNOWN_FILE)
 
 
 def _check_outputs(classifier: Network, bundle: Bundle, knower: Knower | None) -> None:

@@ -107,7 +107,9 @@ def _put_on_record(
             # Whoever worked on the request before was slow, not gone.
             photo_id = find_done(database, claim) or 0
     kept = get_reading(database, photo_id).reading
-    return (read if kept.model == read.reading.model else replace(read, reading=kept)), photo_id
+    ours = read.reading
+    is_ours = (kept.model, kept.engine) == (ours.model, ours.engine)
+    return (read if is_ours else replace(read, reading=kept)), photo_id
 
 
 def _recorded(read: ReadPhoto) -> int | None:

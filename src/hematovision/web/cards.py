@@ -6,7 +6,16 @@ from dataclasses import dataclass
 from flask import Flask
 from flask_babel import gettext as _
 
-from hematovision.cells import Box, CellType, Decision, Doubt, PhotoReading, Reading, RgbImage
+from hematovision.cells import (
+    Box,
+    CellType,
+    Decision,
+    Doubt,
+    Engine,
+    PhotoReading,
+    Reading,
+    RgbImage,
+)
 from hematovision.errors import HematoVisionError
 from hematovision.services.readings import ReadPhoto
 from hematovision.vision.cutting import areas_around, crop_pictures
@@ -102,6 +111,7 @@ class Picture:
         overlay: Boxes and tags.
         cards: One a cell.
         filing: How it gets into a case; None where it does not.
+        is_fallback: Whether it was read here for the inference server did not answer.
     """
 
     photo: str
@@ -112,6 +122,7 @@ class Picture:
     overlay: Overlay
     cards: tuple[Card, ...]
     filing: Filing | None = None
+    is_fallback: bool = False
 
     @property
     def explained(self) -> bool:
@@ -163,6 +174,7 @@ def _picture(
         overlay=lay_over(reading.width, reading.height, boxes, [card.tag for card in cards]),
         cards=tuple(cards),
         filing=filing,
+        is_fallback=reading.engine is Engine.FALLBACK,
     )
 
 

@@ -7,7 +7,7 @@ from flask import Blueprint, Flask, current_app
 
 from hematovision.observing.kept import Kept
 from hematovision.services.accounts import has_administrator
-from hematovision.services.readiness import Needs
+from hematovision.services.readiness import SPARED, Needs
 from hematovision.web.access import public
 from hematovision.web.security import at_any_host
 from hematovision.web.wiring import get_wiring
@@ -42,12 +42,12 @@ def live() -> dict[str, str]:
 @public
 @at_any_host
 def ready() -> tuple[dict[str, object], int]:
-    """Say by name what this process needs and whether it is well; 503 where something is not."""
+    """Say by name what this process needs and whether it is well; 503 where it must be."""
     kept = cast("Kept[Mapping[str, bool]]", current_app.extensions[KEY])
     found = kept.get()
     # Without an answer nobody knows which of them it is.
     checks = {"in_time": False} if found is None else found
-    is_ready = all(checks.values())
+    is_ready = all(well for name, well in checks.items() if name not in SPARED)
     document: dict[str, object] = {
         "status": WELL if is_ready else FAILED,
         "checks": {name: WELL if well else FAILED for name, well in checks.items()},
@@ -58,6 +58,12 @@ def ready() -> tuple[dict[str, object], int]:
 def init_app(app: Flask) -> None:
     """Register the addresses."""
     wiring = app.extensions["hematovision"]
-    needs = Needs(wiring.database, wiring.files, wiring.shelf, wiring.settings.data_folder)
+    needs = Needs(
+        wiring.database,
+        wiring.files,
+        wiring.shelf,
+        wiring.settings.data_folder,
+        asks_server=bool(wiring.settings.inference_url),
+    )
     app.extensions[KEY] = Kept(needs.check, FRESH_SECONDS, PATIENCE_SECONDS)
     app.register_blueprint(blueprint)

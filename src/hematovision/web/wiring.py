@@ -19,7 +19,7 @@ from hematovision.storage.files import Files, open_files
 from hematovision.storage.keys import open_seal
 from hematovision.storage.sealing import Seal
 from hematovision.vision.decoders import HERE, Decoder
-from hematovision.vision.reader import load_reader
+from hematovision.vision.engines import engine_loader
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +103,7 @@ def init_app(
         database,
         settings.data_folder,
         settings.model_folder,
-        load_reader,
+        engine_loader(settings),
         threads=settings.threads,
     )
     if reader is not None:

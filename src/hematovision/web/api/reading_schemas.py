@@ -4,7 +4,7 @@ from typing import Any
 
 from marshmallow import fields, validate
 
-from hematovision.cells import CellType, Decision
+from hematovision.cells import CellType, Decision, Engine
 from hematovision.storage.cases import CaseState
 from hematovision.web.api.paging import Cursor, Paging
 from hematovision.web.api.schemas import Document, Line, Moment, Number, Problem, said
@@ -91,6 +91,14 @@ class ReadingDocument(Document):
     url = fields.String(required=True, metadata=said("Where it is found again."))
     image = fields.Nested(ImageDocument, required=True, metadata=said("The photo."))
     model = fields.Nested(ModelDocument, required=True, metadata=said("The model that read it."))
+    engine = fields.String(
+        required=True,
+        validate=validate.OneOf(list(map(str, Engine))),
+        metadata=said(
+            "Where the networks ran: in the process, on an inference server (`remote`), or in the "
+            "process because that did not answer (`fallback`)."
+        ),
+    )
     cells = fields.List(
         fields.Nested(CellAnswer),
         required=True,

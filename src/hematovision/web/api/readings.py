@@ -15,6 +15,8 @@ from hematovision.errors import (
     FieldsInvalidError,
     FileTooLargeError,
     ImageTooLargeError,
+    InferenceAwayError,
+    InferenceWrongError,
     KeyOutdatedError,
     ModelDamagedError,
     ModelMissingError,
@@ -88,7 +90,7 @@ EXPLAIN = {
 @fails(NoImageError, TooManyImagesError, FileTooLargeError, ImageTooLargeError)
 @fails(UnsupportedFormatError, UnreadableImageError)
 @fails(ModelMissingError, ModelDamagedError, KeyOutdatedError)
-@fails(BusyError, QueueFullError, DecodersBusyError)
+@fails(BusyError, QueueFullError, DecodersBusyError, InferenceAwayError, InferenceWrongError)
 def read(asked: dict[str, Any]) -> Any:
     """Have photos read.
 
