@@ -21,6 +21,9 @@ SERVICER = "hematovision.vision.serving_grpc.add_inference_servicer"
 ATTEMPTS = 3
 """Ray gives up where its agents need more than 15 seconds to start, which nothing can change."""
 
+SECONDS = 5
+"""So long a request may take: one in a replica that is killed is lost now and then, unsaid."""
+
 
 class Cluster(NamedTuple):
     """Where it serves, and the program.
@@ -118,8 +121,12 @@ def _serve(model: str, token_file: str) -> None:
         )
         serve.start(
             proxy_location="HeadOnly",
-            http_options={"host": "127.0.0.1", "port": http},
-            grpc_options={"port": grpc, "grpc_servicer_functions": [SERVICER]},
+            http_options={"host": "127.0.0.1", "port": http, "request_timeout_s": SECONDS},
+            grpc_options={
+                "port": grpc,
+                "grpc_servicer_functions": [SERVICER],
+                "request_timeout_s": SECONDS,
+            },
         )
         replicas = deployment.options(num_replicas=2, ray_actor_options={"num_cpus": 0.5})
         serve.run(replicas.bind(Arguments(model=model, token_file=token_file)), name="networks")

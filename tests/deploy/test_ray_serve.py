@@ -14,9 +14,12 @@ import pytest
 import requests
 import yaml
 from numpy.typing import NDArray
+from tests.conftest import skip_or_fail
 
 from hematovision import models
+from hematovision.drawing.smears import draw_smear
 from hematovision.vision.bundle import read_bundle
+from hematovision.vision.decoding import decode_image
 from hematovision.vision.open_inference import pack_request, unpack_response
 from hematovision.vision.open_inference_grpc import (
     SERVICE,
@@ -24,6 +27,8 @@ from hematovision.vision.open_inference_grpc import (
     messages,
     read_response,
 )
+from hematovision.vision.reader import load_reader
+from hematovision.vision.remote_reader import Remote, load_remote_reader
 from hematovision.vision.served import Served, open_served
 
 from .ray_cluster import ROOT, SERVICER, Cluster, ray_cluster
@@ -31,9 +36,11 @@ from .ray_cluster import ROOT, SERVICER, Cluster, ray_cluster
 MODEL = Path(models.__path__[0]) / "blood_cell"
 CONFIGURATION = yaml.safe_load((ROOT / "deploy/ray_serve.yaml").read_text())
 
-pytestmark = pytest.mark.skipif(
-    find_spec("ray") is None, reason="there is no Ray: pip install 'hematovision[scale]'"
-)
+
+@pytest.fixture(scope="module")
+def installed() -> None:
+    if find_spec("ray") is None:
+        skip_or_fail("there is no Ray: pip install 'hematovision[scale]'")
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +49,7 @@ def networks() -> tuple[Served, Served]:
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def cluster(installed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     with ray_cluster(MODEL, tmp_path_factory.mktemp("ray")) as cluster:
         yield cluster
 
@@ -259,7 +266,27 @@ def test_killed_replica_costs_a_request_tried_again_at_most(
         time.sleep(0.2)
 
 
-def test_configuration_is_one_that_ray_takes() -> None:
+@pytest.mark.parametrize("scheme", ["http", "grpc"])
+def test_photo_is_read_as_in_the_process(cluster: Cluster, scheme: str) -> None:
+    smear = decode_image(draw_smear(["neutrophil", "lymphocyte"], seed=5).picture)
+    port = cluster.http if scheme == "http" else cluster.grpc
+    remote = Remote(f"{scheme}://127.0.0.1:{port}", 30.0, cluster.token_file)
+    reader = load_remote_reader(MODEL, remote=remote)
+    reader.check()
+    found = reader.read(smear, explain=True)
+    wanted = load_reader(MODEL, threads=1).read(smear, explain=True)
+    assert len(found) == len(wanted) > 0
+    for one, other in zip(found, wanted, strict=True):
+        assert (one.box, one.decision, one.cell_type) == (
+            other.box,
+            other.decision,
+            other.cell_type,
+        )
+        for kind, share in other.probabilities.items():
+            assert one.probabilities[kind] == pytest.approx(share, abs=1e-4)
+
+
+def test_configuration_is_one_that_ray_takes(installed: None) -> None:
     with warnings.catch_warnings():
         # Ray's own, of pydantic.
         warnings.simplefilter("ignore")
@@ -279,7 +306,7 @@ def test_configuration_is_one_that_ray_takes() -> None:
     assert callable(getattr(import_module(module), name))
 
 
-def test_every_argument_is_told_in_the_configuration() -> None:
+def test_every_argument_is_told_in_the_configuration(installed: None) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         arguments = import_module("deploy.ray_serve").Arguments
