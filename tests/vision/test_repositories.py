@@ -206,6 +206,6 @@ def test_network_that_cannot_be_run_with_bytes_is_not_written(
     bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(repositories, "_with_bytes", lambda _: b"no network")
-    with pytest.raises(ModelDamagedError, match="no network that can be run"):
+    with pytest.raises(ModelDamagedError, match="not a network"):
         write_repository(bundle, tmp_path / "repository", Serving())
     assert not (tmp_path / "repository").exists()
