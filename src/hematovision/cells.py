@@ -203,11 +203,7 @@ class Engine(StrEnum):
 
 
 class Said(tuple[Reading, ...]):
-    """What was said of the cells of one photo, by an engine that is to be told.
-
-    Attributes:
-        engine: Where the networks ran.
-    """
+    """What was said of the cells of one photo, and by which engine."""
 
     engine: Engine
 
@@ -279,7 +275,12 @@ class CellReader(Protocol):
             explain: Whether to say as well where each answer comes from.
 
         Returns:
-            One reading a cell, from top to bottom; empty when there is none.
+            One reading a cell, from top to bottom; empty when there is none. `Said` where they were
+            not read in the process.
+
+        Raises:
+            InferenceAwayError: If the networks run on a server that does not answer.
+            InferenceWrongError: If they do, and what it answers is no answer.
         """
         ...
 

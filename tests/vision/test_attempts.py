@@ -1,10 +1,13 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext, suppress
 
 import pytest
 
 from hematovision.errors import InferenceAwayError, InferenceWrongError
+from hematovision.observing import signals
+from hematovision.observing.signals import Signal, Stage
 from hematovision.vision.attempts import ATTEMPTS, MOST_FAILURES, Breaker, Line, NoAnswerError
 
 AWAY = NoAnswerError("away", again=True)
@@ -210,3 +213,47 @@ def test_line_stops_asking_when_the_breaker_opens(clock: Clock) -> None:
     with pytest.raises(InferenceAwayError):
         line(clock, breaker=breaker).ask(script)
     assert len(script.given) == 2
+
+
+class Heard:
+    """Counts what happened."""
+
+    def __init__(self) -> None:
+        self.signals: list[Signal] = []
+
+    def stage(self, stage: Stage) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def signal(self, signal: Signal) -> None:
+        self.signals.append(signal)
+
+
+def test_what_becomes_of_each_attempt_is_told(clock: Clock) -> None:
+    heard = Heard()
+    way = line(clock, breaker=Breaker(failures=2, seconds=0.0))
+    signals.watch(heard)
+    try:
+        for script in (Script(NoAnswerError("shut")), Script(WRONG), Script("answer")):
+            with suppress(InferenceAwayError, InferenceWrongError):
+                way.ask(script)
+    finally:
+        signals.look_away(heard)
+    assert heard.signals == [
+        Signal.INFERENCE_FAILED,
+        Signal.INFERENCE_LEFT_ALONE,
+        Signal.INFERENCE_FAILED,
+        Signal.INFERENCE_BACK,
+        Signal.INFERENCE_ANSWERED,
+    ]
+
+
+def test_what_is_not_asked_is_no_failure(clock: Clock) -> None:
+    heard, breaker = Heard(), Breaker()
+    fail(breaker)
+    signals.watch(heard)
+    try:
+        with pytest.raises(InferenceAwayError):
+            line(clock, breaker=breaker).ask(Script("answer"))
+    finally:
+        signals.look_away(heard)
+    assert heard.signals == []

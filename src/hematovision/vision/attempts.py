@@ -60,6 +60,10 @@ class NoAnswerError(Exception):
         return cls(reason, is_away=False)
 
 
+class NotAskedError(NoAnswerError):
+    """Nothing was sent, for the server did not answer a moment ago."""
+
+
 def _is_busy(error: BaseException) -> bool:
     return isinstance(error, NoAnswerError) and error.is_busy
 
@@ -103,11 +107,11 @@ class Breaker:
     def _try(self, question: Callable[[], Answer]) -> Answer:
         """Ask whether the server is back, one thread at a time."""
         if not self._trying.acquire(blocking=False):
-            raise NoAnswerError("it did not answer a moment ago")
+            raise NotAskedError("it did not answer a moment ago")
         try:
             answer = self._breaker.call(question)
         except CircuitBreakerError as error:
-            raise NoAnswerError("it did not answer a moment ago") from error
+            raise NotAskedError("it did not answer a moment ago") from error
         finally:
             self._trying.release()
         log.warning("The inference server answers again")
@@ -167,7 +171,9 @@ class Line:
             try:
                 answer = self.breaker.call(lambda seconds=seconds: question(seconds))  # type: ignore[misc]
             except NoAnswerError as error:
-                happened(Signal.INFERENCE_FAILED)
+                if not isinstance(error, NotAskedError):
+                    happened(Signal.INFERENCE_FAILED)
+                    log.warning("Inference failed: %s", error)
                 pause = self._pause(error, attempt)
                 if pause is None or self.clock() + pause >= end:
                     raise self._failure(error) from error
@@ -184,8 +190,8 @@ class Line:
         usual = FIRST_PAUSE * 2.0 ** (attempt - 1) * (0.5 + self.chance() / 2)
         return max(usual, error.seconds)
 
-    def _failure(self, error: NoAnswerError) -> HematoVisionError:
-        log.warning("Inference failed: %s", error)
+    @staticmethod
+    def _failure(error: NoAnswerError) -> HematoVisionError:
         if error.is_away:
             return InferenceAwayError("The server that does the inference does not answer.")
         return InferenceWrongError("The server that does the inference answers wrongly.")
