@@ -19,7 +19,10 @@ HEAVY = {"tensorflow", "keras", "ray", "matplotlib", "cv2", "fpdf", "openpyxl", 
     "authlib",
     "joserfc",
 }
-BY_EXTRA = {"traces.py", "watch.py", "jobs.py", "open_inference_grpc.py", "remote_grpc.py"}
+BY_EXTRA = {"traces.py", "watch.py", "jobs.py", "open_inference_grpc.py", "remote_grpc.py"} | {
+    "repositories.py",
+    "serving_grpc.py",
+}
 BESIDE = ("benchmarks", "fuzzing", "docs", "notebooks")
 
 

@@ -97,13 +97,17 @@ class Refusal(click.ClickException):
 
 
 @contextmanager
-def failures_in_words() -> Iterator[None]:
-    """End a command that learns with exit code 1 where something is missing, wrong or full."""
+def failures_in_words(extra: str = "train") -> Iterator[None]:
+    """End a command with exit code 1 where something is missing, wrong or full.
+
+    Args:
+        extra: Of HematoVision; it brings the packages that the command needs.
+    """
     try:
         yield
     except ModuleNotFoundError as error:
         raise click.ClickException(
-            f"This needs {error.name}: pip install 'hematovision[train]'"
+            f"This needs {error.name}: pip install 'hematovision[{extra}]'"
         ) from error
     except HematoVisionError as error:
         raise Refusal(error) from error
