@@ -174,7 +174,7 @@ def _photo_row(outcome: Outcome, model: ModelIdentity) -> dict[str, Any]:
         "bytes": outcome.size,
         "width": reading.width if reading else None,
         "height": reading.height if reading else None,
-        "status": READ if reading else FAILED,
+        "status": FAILED if outcome.failure else READ,
         "failure": outcome.failure,
         "message": outcome.message,
         "cells": outcome.cells,

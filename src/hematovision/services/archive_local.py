@@ -2,9 +2,10 @@
 
 import multiprocessing
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
@@ -19,9 +20,11 @@ class LocalEngine:
 
     Attributes:
         readers: How many.
+        work: What each of them does.
     """
 
     readers: int
+    work: Callable[[Connection, Job], None] = field(default_factory=lambda: read_parts)
 
     def read(self, job: Job, plan: Plan) -> Iterator[Totals]:
         """Read all parts of a plan; one that a process dies of is left out.
@@ -33,11 +36,12 @@ class LocalEngine:
         parts = plan()
         workers: list[Worker] = []
         try:
+            start = partial(_start, job, self.work)
             for _ in range(self.readers):
-                workers.append(_start(job))
+                workers.append(start())
             while workers:
                 for worker in _heard(workers):
-                    yield from _serve(worker, workers, parts, job)
+                    yield from _serve(worker, workers, parts, start)
         finally:
             for worker in workers:
                 worker.end()
@@ -64,11 +68,11 @@ class Worker:
         self.connection.close()
 
 
-def _start(job: Job) -> Worker:
+def _start(job: Job, work: Callable[[Connection, Job], None]) -> Worker:
     # Not fork: threads of this process hold locks that nobody would let go of in the other.
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=read_parts, args=(theirs, job), daemon=True)
+    process = context.Process(target=work, args=(theirs, job), daemon=True)
     process.start()
     theirs.close()
     return Worker(process, ours)
@@ -81,7 +85,10 @@ def _heard(workers: Sequence[Worker]) -> Sequence[Worker]:
 
 
 def _serve(
-    worker: Worker, workers: list[Worker], parts: Iterator[Part], job: Job
+    worker: Worker,
+    workers: list[Worker],
+    parts: Iterator[Part],
+    start: Callable[[], Worker],
 ) -> Iterator[Totals]:
     """Hear what a worker has done, and give it more; who has nothing left to do ends."""
     try:
@@ -91,7 +98,7 @@ def _serve(
         worker.end()
         if not worker.is_ready:
             raise EngineFailedError("A process that reads photos does not start.") from error
-        workers.append(_start(job))
+        workers.append(start())
         return
     if isinstance(answer, HematoVisionError):
         raise answer
@@ -110,8 +117,9 @@ def _serve(
 
 def read_parts(connection: Connection, job: Job) -> None:
     """Read what comes until the other end is gone."""
-    # Ctrl+C is for the process that gives the parts out.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with suppress(ValueError):
+        # Ctrl+C is for the process that gives the parts out; in a thread there are no signals.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         reader = PartReader(job)
         connection.send(None)

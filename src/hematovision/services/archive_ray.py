@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,8 +19,8 @@ from hematovision.services.archive_reader import PartReader
 
 Batch = dict[str, NDArray[Any]]
 
-RETRIES = 2
-"""A part whose actor dies is given to another so often, and then left out."""
+ATTEMPTS = 3
+"""Ray gives a part whose actor died to another for ever; after so many it is left out."""
 STARTS = 2
 IN_FLIGHT = 2
 """Parts that an actor has: one that it reads, and one that waits."""
@@ -72,13 +73,15 @@ class RayEngine:
         )
         said = parts.map_batches(
             Reader,
-            fn_constructor_kwargs={"job": job, "threads": max(int(self.cpus), 1)},
+            fn_constructor_kwargs={
+                "job": job,
+                "threads": max(int(self.cpus), 1),
+                "tally": ray.remote(num_cpus=0, max_restarts=-1)(Tally).remote(),
+            },
             batch_size=1,
             compute=pool,
             num_cpus=self.cpus,
             num_gpus=self.gpus or None,
-            max_restarts=-1,
-            max_task_retries=RETRIES,
         )
         for batch in said.iter_batches(batch_size=None, prefetch_batches=0):
             yield from batch["said"]
@@ -101,12 +104,30 @@ def list_parts(batch: Batch, plan: Any) -> Iterator[Batch]:
         yield {"part": _one(error)}
 
 
+class Tally:
+    """An actor that outlives those who read, and counts how often each part was begun."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._begun: Counter[str] = Counter()
+
+    def begin(self, part: str) -> int:
+        """Count; say how often it was begun until now."""
+        self._begun[part] += 1
+        return self._begun[part]
+
+    def end(self, part: str) -> None:
+        """Forget a part that is written."""
+        del self._begun[part]
+
+
 class Reader:
     """The actor: loads a model once, and reads one part a call."""
 
-    def __init__(self, job: Job, threads: int) -> None:
+    def __init__(self, job: Job, threads: int, tally: Any) -> None:
         """Load the model; what is wrong with it is told at the first part."""
         self._reader: PartReader | None = None
+        self._tally = tally
         try:
             self._reader = PartReader(job, threads=threads)
         except HematoVisionError as error:
@@ -116,15 +137,20 @@ class Reader:
         """Read parts; say what they hold, or why none could be read or written."""
         return {"said": _many([self._say(one) for one in batch["part"]])}
 
-    def _say(self, part: Any) -> Any:
-        if isinstance(part, HematoVisionError):
-            return part
+    def _say(self, listed: Any) -> "Totals | HematoVisionError":
+        if isinstance(listed, HematoVisionError):
+            return listed
         if self._reader is None:
             return self._error
+        part = Part.from_json(listed)
+        if ray.get(self._tally.begin.remote(part.name)) > ATTEMPTS:
+            return Totals()
         try:
-            return self._reader.read(Part.from_json(part))
+            totals = self._reader.read(part)
         except HematoVisionError as error:
             return error
+        self._tally.end.remote(part.name)
+        return totals
 
 
 def _heard(said: "Totals | HematoVisionError") -> Totals:
