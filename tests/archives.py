@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow.dataset as ds
 import pyarrow.fs
+import pytest
 from PIL import Image
 
 from hematovision.exchange.sources import BUCKETS
@@ -83,6 +84,24 @@ def insist_on_each_once(output: Path | str, names: list[str]) -> None:
     assert Counter(row["photo"] for row in cells) == +expected
     assert len({(row["photo"], row["cell"]) for row in cells}) == len(cells)
     assert {row["photo"]: row["cells"] for row in photos} == dict(expected)
+
+
+def insist_on_same_answers(output: Path, documents: list[dict[str, Any]]) -> None:
+    """Insist that a dataset says what the documents say, numbers to 1e-4."""
+    cells = rows(output, "cells")
+    assert len(cells) == sum(len(document["cells"]) for document in documents) > 0
+    by_cell = {(row["photo"], row["cell"]): row for row in cells}
+    for document in documents:
+        for number, said in enumerate(document["cells"], start=1):
+            row = by_cell[document["path"], number]
+            assert row["photo_sha256"] == document["image"]["sha256"]
+            assert [row[side] for side in ("xmin", "ymin", "xmax", "ymax")] == said["box"]
+            for name in ("decision", "cell_type", "prediction_set", "morphology"):
+                assert row[name] == said[name]
+            for name in ("confidence", "known"):
+                assert row[name] == pytest.approx(said[name], abs=1e-4)
+            for name, part in said["probabilities"].items():
+                assert row[f"p_{name}"] == pytest.approx(part, abs=1e-4)
 
 
 def read_poisoned(connection: Connection, job: Job) -> None:

@@ -8,11 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
-from tests.archives import draw, insist_on_each_once, rows, write_photos
+from tests.archives import (
+    draw,
+    insist_on_each_once,
+    insist_on_same_answers,
+    rows,
+    write_photos,
+)
 from tests.conftest import SHARED, skip_or_fail
 from tests.objects import Objects
 from tests.vision.networks import write_tiny_model
@@ -69,7 +74,7 @@ def wait_for_parts(output: Path, number: int, process: subprocess.Popen[str]) ->
 def test_every_photo_is_read_once_though_the_run_is_ended_halfway(
     run: Run, model: Path, tmp_path: Path, deadly: signal.Signals
 ) -> None:
-    names = write_photos(tmp_path / "photos", 400)
+    names = write_photos(tmp_path / "photos", 240)
     output = tmp_path / "dataset"
     words = ("--output", output, "--readers", 2, "--part-photos", 8, tmp_path / "photos")
     with classifying(model, *map(str, words)) as process:
@@ -83,14 +88,14 @@ def test_every_photo_is_read_once_though_the_run_is_ended_halfway(
     assert not alive
     assert not (output / "_summary.json").exists()
     before = len(rows(output, "photos"))
-    assert 0 < before < 400
+    assert 0 < before < 240
     result = run("classify", *map(str, words))
     assert result.exit_code == 0, result.stderr
     insist_on_each_once(output, names)
     summary = json.loads((output / "_summary.json").read_text())
-    assert (summary["photos"], summary["cells"]) == (400, len(rows(output, "cells")))
-    assert 400 - before <= summary["this_run"]["photos"] < 400
-    assert "400 photos" in result.stdout
+    assert (summary["photos"], summary["cells"]) == (240, len(rows(output, "cells")))
+    assert 240 - before <= summary["this_run"]["photos"] < 240
+    assert "240 photos" in result.stdout
 
 
 def test_bucket_is_read_into_a_bucket(
@@ -105,8 +110,6 @@ def test_bucket_is_read_into_a_bucket(
     result = run(*words)
     assert result.exit_code == 1
     assert "13 photos, 12 cells. Failed: 1 unsupported_format." in result.stdout
-        "12 c", "11 c"
-    )
     system.rm(f"{path}/in/deep/torn.png")
     system.put(f"{tmp_path}/photos/0001.png", f"{path}/in/deep/torn.png")
     assert "This run: 0 photos" in run(*words).stdout
@@ -135,24 +138,6 @@ def test_dataset_says_what_json_says(run: Run, tools: Tools, tmp_path: Path) -> 
     result = run("classify", "--output", output, "--readers", "1", *photos, tools=real)
     assert result.exit_code == 0, result.stderr
     insist_on_same_answers(output, [json.loads(line) for line in lines])
-
-
-def insist_on_same_answers(output: Path, documents: list[dict[str, Any]]) -> None:
-    """Insist that a dataset says what the documents say, numbers to 1e-4."""
-    cells = rows(output, "cells")
-    assert len(cells) == sum(len(document["cells"]) for document in documents) > 0
-    by_cell = {(row["photo"], row["cell"]): row for row in cells}
-    for document in documents:
-        for number, said in enumerate(document["cells"], start=1):
-            row = by_cell[document["path"], number]
-            assert row["photo_sha256"] == document["image"]["sha256"]
-            assert [row[side] for side in ("xmin", "ymin", "xmax", "ymax")] == said["box"]
-            for name in ("decision", "cell_type", "prediction_set", "morphology"):
-                assert row[name] == said[name]
-            for name in ("confidence", "known"):
-                assert row[name] == pytest.approx(said[name], abs=1e-4)
-            for name, part in said["probabilities"].items():
-                assert row[f"p_{name}"] == pytest.approx(part, abs=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -187,6 +187,8 @@ def _ray() -> Iterator[None]:
         return
     # It would tell its makers that it was started.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # What it says of actors that die is said by the parts that are missed.
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     _start(os.environ.get("RAY_ADDRESS") or "local")
     try:
         yield
