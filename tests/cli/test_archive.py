@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
@@ -26,6 +28,7 @@ from hematovision.cli import archive_progress
 from hematovision.cli.archive_progress import shown
 from hematovision.cli.tools import Tools
 from hematovision.config import PACKAGED_MODEL
+from hematovision.exchange.datasets import CELLS_SCHEMA, PHOTOS_SCHEMA
 from hematovision.exchange.sources import open_bucket
 from hematovision.services.archive_parts import Totals
 from hematovision.services.archives import Census
@@ -118,6 +121,29 @@ def test_bucket_is_read_into_a_bucket(
     found = {row["photo"] for row in rows(f"{bucket}/out", "photos")}
     expected = {f"{bucket}/in/deep/{Path(name).name}" for name in names}
     assert found == {*expected, f"{bucket}/in/deep/torn.png"}
+
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs/archives.md").read_text()
+
+
+def test_examples_of_the_page_run(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_photos(tmp_path / "photos", 3)
+    (tmp_path / "photos" / "torn.png").write_bytes(b"torn")
+    run("classify", "--output", tmp_path / "cells", "--readers", "1", tmp_path / "photos")
+    monkeypatch.chdir(tmp_path)
+    with_arrow, with_pandas = re.findall(r"```python\n(.*?)```", PAGE, re.S)
+    exec(with_arrow, {})  # noqa: S102 - our own page
+    assert "'cell_type': 'neutrophil', 'count_all': 2" in capsys.readouterr().out
+    if find_spec("pandas"):
+        exec(with_pandas, {})  # noqa: S102 - our own page
+        assert "unsupported_format" in capsys.readouterr().out
+
+
+def test_every_column_is_documented() -> None:
+    for name in {*CELLS_SCHEMA.names, *PHOTOS_SCHEMA.names}:
+        assert f"`{name}`" in PAGE
 
 
 def test_nothing_is_recorded(run: Run, tools: Tools, tmp_path: Path) -> None:

@@ -14,7 +14,9 @@ from tests.conftest import SHARED, skip_or_fail
 from tests.rays import rays
 from tests.vision.networks import write_tiny_model
 
+from hematovision.config import PACKAGED_MODEL
 from hematovision.errors import ModelMissingError, PlaceUnreachableError
+from hematovision.exchange.documents import reading_document
 from hematovision.exchange.places import Place
 from hematovision.services.archive_parts import Done, Job, Part, Plan, Totals, find_done
 from hematovision.services.archives import Census, read_archive
