@@ -23,6 +23,7 @@ from hematovision.cells import (
 from hematovision.storage.database import FILE, Database, open_database
 
 from .databases import Postgres, open_copy, postgres, redis
+from .objects import Objects, objects
 
 # The same examples every time, and no claim about how fast a shared machine is.
 settings.register_profile("house", deadline=None, derandomize=True)
@@ -99,6 +100,24 @@ def postgres_server() -> Iterator[Postgres]:
             yield server
     except LookupError as error:
         skip_or_fail(str(error))
+
+
+@pytest.fixture(scope="session")
+def store_server() -> Iterator[Objects]:
+    """Start a real store of objects, once, or skip."""
+    try:
+        with objects() as server:
+            yield server
+    except LookupError as error:
+        skip_or_fail(str(error))
+
+
+@pytest.fixture
+def store(store_server: Objects, monkeypatch: pytest.MonkeyPatch) -> Objects:
+    """Give a store of objects, and let this process know where it is."""
+    for name, value in store_server.environment.items():
+        monkeypatch.setenv(name, value)
+    return store_server
 
 
 @pytest.fixture

@@ -15,13 +15,26 @@ from hematovision.cli import main
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS_PAGE = (ROOT / "docs/cli.md").read_text()
-HEAVY = {"tensorflow", "keras", "ray", "matplotlib", "cv2", "fpdf", "openpyxl", "fhir", "segno"} | {
+HEAVY = {
+    "tensorflow",
+    "keras",
+    "ray",
+    "pyarrow",
+    "matplotlib",
+    "cv2",
+    "fpdf",
+    "openpyxl",
+    "fhir",
+    "segno",
+} | {
     "authlib",
     "joserfc",
 }
 BY_EXTRA = {"traces.py", "watch.py", "jobs.py", "open_inference_grpc.py", "remote_grpc.py"} | {
     "repositories.py",
     "serving_grpc.py",
+    "datasets.py",
+    "archive_ray.py",
 }
 BESIDE = ("benchmarks", "fuzzing", "docs", "notebooks")
 

@@ -798,6 +798,42 @@ class InferenceWrongError(HematoVisionError):
     seconds = 15
 
 
+class ExtraMissingError(HematoVisionError):
+    """What was asked for needs packages that a plain installation has not."""
+
+    advice = "Install them: pip install 'hematovision[scale]'."
+
+
+class PlaceUnreachableError(HematoVisionError):
+    """A folder or a bucket cannot be listed, read or written."""
+
+    advice = "Check its name and your rights, then run the same command again to go on."
+
+
+class PhotoUnreachableError(HematoVisionError):
+    """A photo of an archive cannot be fetched."""
+
+    advice = "Check that it is there and may be read, then try again with --retry-failed."
+
+
+class DatasetDiffersError(HematoVisionError):
+    """A folder holds what was read with another model or with other options."""
+
+    advice = "Go on with what it was begun with, or name another folder."
+
+
+class ReaderCrashedError(HematoVisionError):
+    """The process that reads photos died at this one, again and again."""
+
+    advice = "Give each reader more memory, then try again with --retry-failed."
+
+
+class EngineFailedError(HematoVisionError):
+    """What reads photos on many cores or machines does not start, or fell apart."""
+
+    advice = "Look at its logs, then run the same command again to go on."
+
+
 PASSING = (
     DatabaseAwayError,
     StorageFullError,

@@ -4,11 +4,12 @@ import io
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hematovision.cells import CellReader
+from hematovision.cli.archive import archive_options, insist_on_output, read_into
 from hematovision.cli.layouts import LAYOUTS, Layout
 from hematovision.cli.photos import Unread, find_photos, read_bytes
 from hematovision.cli.recording import Read, note, open_record, record_all
@@ -27,26 +28,35 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document a line.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print a table for spreadsheets, a row a cell.")
 @click.option("--no-record", is_flag=True, help="Keep neither what is said nor the photos.")
+@archive_options
 @click.pass_context
 def classify(
     context: click.Context,
+    /,
     paths: tuple[str, ...],
     recursive: bool,
     as_json: bool,
     as_csv: bool,
     no_record: bool,
+    **archive: Any,
 ) -> None:
     """Find and name the white cells of photos.
 
     PATH is a photo, a folder of photos, or - for a photo on standard input. What cannot be read is
     reported on standard error and skipped; the exit code is then 1. What is said is kept in the
     data folder, as that of every other door.
+
+    With --output any number of photos is read into Parquet, from folders and s3:// addresses, and
+    nothing is recorded. The same command goes on where it was stopped.
     """
-    if as_json and as_csv:
-        raise click.UsageError("--json and --csv exclude each other.")
+    if as_json + as_csv + bool(archive["output"]) > 1:
+        raise click.UsageError("--json, --csv and --output exclude each other.")
+    tools = context.ensure_object(Tools)
+    if archive["output"]:
+        context.exit(read_into(tools.settings, paths, recursive=recursive, archive=archive))
+    insist_on_output(archive)
     if sys.stdout is None:
         raise click.ClickException("Standard output is closed; there is nowhere to print.")
-    tools = context.ensure_object(Tools)
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A name that the encoding has no signs for is no reason to stop halfway.
         sys.stdout.reconfigure(errors="backslashreplace")
