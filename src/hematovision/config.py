@@ -30,6 +30,7 @@ RANGES = {
     "reading_slots": (0, 256),
     "reading_queue": (0, 1000),
     "max_waiting_photos": (1, 10**9),
+    "drain_seconds": (0, 300),
 }
 """The least and the most that a number may be."""
 
@@ -45,6 +46,7 @@ TEXTS = {
     "host",
     "database_url",
     "pictures_url",
+    "checkpoints_url",
     "queue_url",
     "trusted_proxy",
     "oidc_issuer",
@@ -70,11 +72,12 @@ class Settings:
 
     Attributes:
         model_folder: The model that reads while no other is promoted.
-        data_folder: Holds `secret_key`, `data_key`, `audit_key` and its checkpoints, `models` that
-            were installed, `uploads` for the time of a request, and the database, pictures and
-            queue that are nowhere else. All are private to the server; the folder itself is if the
-            server made it.
-        secret_key: Signs the session cookie; made and kept in `data_folder` when empty.
+        data_folder: Holds `models` that were installed, `uploads` for the time of a request, and the
+            keys, checkpoints, database, pictures and queue that are nowhere else. All are private to
+            the server; the folder itself is if the server made it.
+        keys_folder: Holds `secret_key`, `data_key` and `audit_key`, the same for all machines; may
+            be read only where they are there; `data_folder` when left out.
+        secret_key: Signs the session cookie; made and kept in the folder of the keys when empty.
         host: Where the server listens.
         port: Where the server listens.
         trusted_hosts: Host names under which the server answers; a leading dot admits subdomains.
@@ -92,7 +95,10 @@ class Settings:
             `data_folder` when empty.
         admin_password_file: Holds the password that the first administrator gets.
         pictures_url: Where pictures are kept, sealed: a folder, or an address that fsspec knows,
-            such as `s3://bucket/folder`; `pictures` in `data_folder` when empty.
+            such as `s3://bucket/folder`; `pictures` in `data_folder` when empty. At an address,
+            installed models are kept beside them for all machines.
+        checkpoints_url: Where the checkpoints of the audit record are kept, as `pictures_url`; when
+            empty beside the pictures where these are at an address, and in `data_folder` else.
         keep_pictures: Whether pictures stay once they were read; without, cells cannot be looked
             at again.
         queue_url: Wakes those who read photos, such as `redis://host`; a file in `data_folder` when
@@ -122,10 +128,13 @@ class Settings:
         reading_slots: Requests that read photos at once; 0 for as many as there are cores.
         reading_queue: Requests that may wait to read; more are told to come again.
         max_waiting_photos: Photos of cases that may wait; more are not taken in.
+        drain_seconds: So long a server of gunicorn that is to end says that it is not ready, and
+            still answers, before it takes no more.
     """
 
     model_folder: Path = PACKAGED_MODEL
     data_folder: Path = field(default_factory=lambda: user_data_path("hematovision"))
+    keys_folder: Path | None = None
     secret_key: str = field(default="", repr=False)
     host: str = "127.0.0.1"
     port: int = 5000
@@ -141,6 +150,7 @@ class Settings:
     database_url: str = field(default="", repr=False)
     admin_password_file: Path | None = None
     pictures_url: str = ""
+    checkpoints_url: str = ""
     keep_pictures: bool = True
     queue_url: str = field(default="", repr=False)
     idle_minutes: int = 15
@@ -165,6 +175,22 @@ class Settings:
     reading_slots: int = 0
     reading_queue: int = 16
     max_waiting_photos: int = 10_000
+    drain_seconds: int = 5
+
+    @property
+    def keys(self) -> Path:
+        """The folder of the keys."""
+        return self.keys_folder or self.data_folder
+
+    @property
+    def shared(self) -> str:
+        """The address that all machines reach; empty where pictures lie in a folder."""
+        return self.pictures_url.rstrip("/") if "://" in self.pictures_url else ""
+
+    @property
+    def checkpoints(self) -> str:
+        """Where the checkpoints of the audit record are kept; empty for a file of the data folder."""
+        return self.checkpoints_url or (self.shared and f"{self.shared}/audit_checkpoints")
 
     @property
     def max_request_bytes(self) -> int:

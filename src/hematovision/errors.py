@@ -773,6 +773,13 @@ class DatabaseAwayError(HematoVisionError):
     seconds = 5
 
 
+class PicturesAwayError(HematoVisionError):
+    """The place where pictures are kept does not answer, or refuses this server."""
+
+    advice = "Nothing was changed. Try again in a moment."
+    seconds = 5
+
+
 class StorageFullError(HematoVisionError):
     """There is no room left where something was to be kept."""
 
@@ -781,5 +788,5 @@ class StorageFullError(HematoVisionError):
     )
 
 
-PASSING = (DatabaseAwayError, StorageFullError, DecodersBusyError)
+PASSING = (DatabaseAwayError, PicturesAwayError, StorageFullError, DecodersBusyError)
 """What is no fault of what was sent: it may be sent again as it is."""
