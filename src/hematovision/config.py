@@ -72,9 +72,9 @@ class Settings:
 
     Attributes:
         model_folder: The model that reads while no other is promoted.
-        data_folder: Holds `models` that were installed, `uploads` for the time of a request, and the
-            keys, checkpoints, database, pictures and queue that are nowhere else. All are private to
-            the server; the folder itself is if the server made it.
+        data_folder: Holds `models` that were installed, `uploads` for the time of a request, and
+            the keys, checkpoints, database, pictures and queue that are nowhere else. All are
+            private to the server; the folder itself is if the server made it.
         keys_folder: Holds `secret_key`, `data_key` and `audit_key`, the same for all machines; may
             be read only where they are there; `data_folder` when left out.
         secret_key: Signs the session cookie; made and kept in the folder of the keys when empty.
@@ -189,7 +189,7 @@ class Settings:
 
     @property
     def checkpoints(self) -> str:
-        """Where the checkpoints of the audit record are kept; empty for a file of the data folder."""
+        """Where the checkpoints of the audit record are; empty for a file of the data folder."""
         return self.checkpoints_url or (self.shared and f"{self.shared}/audit_checkpoints")
 
     @property

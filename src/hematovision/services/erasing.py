@@ -3,7 +3,6 @@
 The record of changes keeps that something was erased, when, by whom and why; not what it held.
 """
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum

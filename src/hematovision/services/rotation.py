@@ -42,8 +42,8 @@ class Vault:
 
     @property
     def folder(self) -> Path:
-        """Give the data folder, where the keys lie."""
-        return self.database.custody.folder
+        """Give the folder where the keys lie."""
+        return self.database.custody.keys
 
     @property
     def seal(self) -> Seal:

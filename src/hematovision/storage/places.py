@@ -1,4 +1,4 @@
-"""A place where files lie, a folder or objects wherever fsspec reaches, as all who keep some see it.
+"""A place where files lie: a folder, or objects wherever fsspec reaches.
 
 Whatever is written is there whole or not at all, and is seen by every machine at once: a store of
 objects puts each in one step, and nothing that it lists is remembered here.
