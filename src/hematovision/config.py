@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -37,6 +37,7 @@ RANGES = {
 RATES = {"rate_limit", "rate_limit_visitors"}
 RATE = re.compile(r"[1-9]\d{0,8} per (second|minute|hour|day)")
 RATE_OFF = "off"
+ANY_PROXY = "*"
 
 LISTS: dict[str, Callable[[str], Any]] = {"trusted_hosts": str, "webhook_networks": ip_network}
 """What has commas between its parts, and how each is read."""
@@ -48,7 +49,6 @@ TEXTS = {
     "pictures_url",
     "checkpoints_url",
     "queue_url",
-    "trusted_proxy",
     "oidc_issuer",
     "oidc_client_id",
     "oidc_client_secret",
@@ -81,8 +81,8 @@ class Settings:
         host: Where the server listens.
         port: Where the server listens.
         trusted_hosts: Host names under which the server answers; a leading dot admits subdomains.
-        trusted_proxy: The address of a server before this one, which says from where and how
-            somebody comes; empty: nobody is believed that.
+        trusted_proxy: The address of a server before this one, or a network of such, which says
+            from where and how somebody comes; `*` for whoever asks; empty: nobody is believed that.
         max_file_bytes: Larger files are refused.
         max_files: Most pictures in one request.
         max_pixels: Larger pictures are refused from their header.
@@ -202,6 +202,11 @@ class Settings:
         """So many requests read photos at once: as many as there are cores, unless it is set."""
         return self.reading_slots or os.cpu_count() or 1
 
+    def reached_at(self, hosts: Sequence[str]) -> "Settings":
+        """Say at which hosts it listens in truth, where another program decides that."""
+        far = [host for host in hosts if not is_loopback(host)]
+        return replace(self, host=(far or ["127.0.0.1"])[0])
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
         """Read the settings that are set; the others keep their defaults.
@@ -220,6 +225,11 @@ class Settings:
             if environment.get(PREFIX + name.upper())
         }
         return replace(cls(), **{name: _parse(name, text) for name, text in given.items()})
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host is this very machine."""
+    return host in {"localhost", "::1", "[::1]"} or host.startswith("127.")
 
 
 def _parse(name: str, text: str) -> Any:
@@ -261,6 +271,15 @@ def _parse_rate(name: str, text: str) -> str:
     return text
 
 
+def _parse_proxy(name: str, text: str) -> str:
+    try:
+        if text != ANY_PROXY:
+            ip_network(text)
+    except ValueError as error:
+        raise ValueError(f"{PREFIX}{name.upper()} is {text!r}: {error}") from error
+    return text
+
+
 def _parse_list(name: str, text: str) -> tuple[Any, ...]:
     """Read the parts of a list; an empty one is left out."""
     try:
@@ -284,6 +303,7 @@ PARSERS: tuple[tuple[Collection[str], Callable[[str, str], Any]], ...] = (
     (LISTS, _parse_list),
     (TEXTS, _parse_text),
     (RATES, _parse_rate),
+    ({"trusted_proxy"}, _parse_proxy),
     (SWITCHES, _parse_word),
     (CHOICES, _parse_word),
 )

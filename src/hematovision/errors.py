@@ -530,9 +530,12 @@ class TargetNotEmptyError(HematoVisionError):
 
 
 class KeyOutdatedError(HematoVisionError):
-    """The key of this data folder is not the one that everything is sealed with by now."""
+    """A key of this machine is not the one that the installation works with by now."""
 
-    advice = "Copy the server's data_key to this machine's data folder, or put back the right one."
+    advice = (
+        "Give this machine the keys of the others: data_key, audit_key and secret_key. Where "
+        "another secret_key is meant to hold: hematovision keys session."
+    )
 
 
 class RotationBusyError(HematoVisionError):

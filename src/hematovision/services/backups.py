@@ -22,6 +22,7 @@ from hematovision.exchange.parcels import (
     open_parcel,
 )
 from hematovision.services.hands import Hand
+from hematovision.services.key_checks import forget_secret
 from hematovision.storage.checkpoints import FILE as CHECKPOINTS
 from hematovision.storage.copies import (
     Load,
@@ -183,6 +184,8 @@ def restore(
         ) from error
     details = {"made_at": about["made_at"], "missing": len(about["missing"])}
     with database.transaction() as records:
+        # It need not be among the keys of a backup.
+        forget_secret(records, by=by)
         records.audit.add(by.did("backup.restored", "backup", details))
     pictures = sum(name.startswith(f"{PICTURES}/") for name in about["files"])
     made_at = datetime.fromisoformat(about["made_at"])

@@ -36,6 +36,7 @@ from hematovision.web import (
     pages,
     pressure,
     provider,
+    proxies,
     quality,
     rates,
     second,
@@ -83,6 +84,7 @@ def create_app(
         keys=settings.keys,
         checkpoints=settings.checkpoints,
     )
+    proxies.init_app(app, settings)
     # First, so that what refuses a request is watched as well.
     watch.init_app(app, settings, database)
     wiring.init_app(app, settings, reader, database, queue, decoder)
