@@ -1,4 +1,4 @@
-"""Two machines with empty disks that share PostgreSQL, Redis, objects and keys; either may vanish."""
+"""Two machines with empty disks share PostgreSQL, Redis, objects and keys; either may vanish."""
 
 import signal
 import tempfile
