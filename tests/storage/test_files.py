@@ -38,7 +38,7 @@ def test_picture_comes_back_as_it_was_kept(files: Files, jpeg: bytes) -> None:
     assert files.put(jpeg) != name
 
 
-def test_nothing_of_a_picture_is_readable_where_it_is_kept(files: Files, jpeg: bytes) -> None:
+def test_nothing_of_a_picture_is_readable_on_disk(files: Files, jpeg: bytes) -> None:
     name = files.put(jpeg)
     ((there, content),) = kept(files).items()
     assert there == name
