@@ -103,7 +103,7 @@ def postgres_server() -> Iterator[Postgres]:
 
 
 @pytest.fixture(scope="session")
-def store_server() -> Iterator[Objects]:
+def objects_server() -> Iterator[Objects]:
     """Start a real store of objects, once, or skip."""
     try:
         with objects() as server:
@@ -113,11 +113,19 @@ def store_server() -> Iterator[Objects]:
 
 
 @pytest.fixture
-def store(store_server: Objects, monkeypatch: pytest.MonkeyPatch) -> Objects:
+def store(objects_server: Objects, monkeypatch: pytest.MonkeyPatch) -> Objects:
     """Give a store of objects, and let this process know where it is."""
-    for name, value in store_server.environment.items():
+    for name, value in objects_server.environment.items():
         monkeypatch.setenv(name, value)
-    return store_server
+    return objects_server
+
+
+@pytest.fixture
+def bucket(objects_server: Objects, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Give the address of a bucket of one's own, which the environment says how to reach."""
+    for name, value in objects_server.environment.items():
+        monkeypatch.setenv(name, value)
+    return objects_server.make_bucket()
 
 
 @pytest.fixture

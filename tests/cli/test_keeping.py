@@ -155,7 +155,7 @@ def test_nothing_starts_with_a_key_that_no_longer_holds(
     (settings.data_folder / "data_key").write_text(old)
     result = run(*words)
     assert result.exit_code == 1
-    assert "is not the one that holds. Copy the server's data_key" in result.output
+    assert "is not the one that holds. Give this machine the keys of the others" in result.output
 
 
 def test_what_is_over_is_named_first_and_deleted_then(

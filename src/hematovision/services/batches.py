@@ -22,6 +22,7 @@ from hematovision.errors import (
     HematoVisionError,
     InferenceAwayError,
     InferenceWrongError,
+    PicturesAwayError,
     QueueFullError,
     StorageFullError,
 )
@@ -137,7 +138,7 @@ def add_photo(
     finally:
         if photo is None or photo.file != name:
             # No row speaks of it: the case has it already, or takes no more.
-            files.delete(name)
+            files.discard(name)
     return photo
 
 
@@ -193,8 +194,8 @@ def give_back(database: Database, photo: Photo, worker: str) -> bool:
 def read_photo(desk: Desk, photo: Photo, worker: str, *, clock: Callable[[], datetime]) -> None:
     """Read a photo that was taken, and keep what is said of it, or why nothing can be.
 
-    What nobody foresaw, such as pictures that are out of reach for a while, leaves it in hand: when
-    its lease is over it is tried again, `MOST_ATTEMPTS` times in all.
+    What nobody foresaw leaves it in hand: when its lease is over it is tried again,
+    `MOST_ATTEMPTS` times in all.
 
     Args:
         desk: Where it is read.
@@ -204,6 +205,7 @@ def read_photo(desk: Desk, photo: Photo, worker: str, *, clock: Callable[[], dat
 
     Raises:
         DatabaseAwayError: If the database does not answer.
+        PicturesAwayError: If the place of the pictures does not answer.
         StorageFullError: If there is no room for what is to be kept.
         InferenceAwayError: If the inference server does not answer; the photo waits again.
         InferenceWrongError: If it answers wrongly; the photo is tried again when its lease is over.
@@ -218,7 +220,7 @@ def read_photo(desk: Desk, photo: Photo, worker: str, *, clock: Callable[[], dat
             picture, reader=desk.reader, max_pixels=desk.max_pixels, decoder=desk.decoder
         )
         _strip(desk, photo, picture, read)
-    except (StorageFullError, InferenceAwayError, InferenceWrongError) as error:
+    except (PicturesAwayError, StorageFullError, InferenceAwayError, InferenceWrongError) as error:
         _let_wait(desk, photo, worker, error)
         raise
     except HematoVisionError as error:
@@ -395,7 +397,7 @@ def _fail(desk: Desk, photo: Photo, worker: str, failure: str, by: Hand) -> None
             records.discards.add([useless], now=by.now)
             records.photos.forget_picture(photo.id)
     if useless:
-        desk.files.delete(useless)
+        desk.files.discard(useless)
 
 
 def _event(by: Hand, action: str, photo: Photo, details: dict[str, object]) -> AuditEvent:

@@ -32,7 +32,8 @@ class Needs:
         database: Keeps all but pictures.
         files: Keeps pictures.
         shelf: Has the model that reads.
-        data_folder: Has keys and uploads.
+        data_folder: Has uploads.
+        keys_folder: Has the keys.
         least_free: So many bytes of its disk must be free.
         asks_server: Whether the networks run on an inference server.
     """
@@ -41,6 +42,7 @@ class Needs:
     files: Files
     shelf: Shelf
     data_folder: Path
+    keys_folder: Path
     least_free: int = LEAST_FREE
     asks_server: bool = False
 
@@ -63,7 +65,7 @@ class Needs:
 
     def _check_key(self) -> None:
         """Insist that the key is there, and is the one that holds."""
-        read_data_keys(self.data_folder)
+        read_data_keys(self.keys_folder)
         check_key(self.database, self.files.seal)
 
     def _check_inference(self) -> None:

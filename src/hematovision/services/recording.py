@@ -161,7 +161,7 @@ def _kept_pictures(
         yield entries
     except BaseException:
         for name in filter(None, (entry.file for entry in entries)):
-            record.files.delete(name)
+            record.files.discard(name)
         raise
 
 

@@ -36,6 +36,7 @@ from hematovision.web import (
     pages,
     pressure,
     provider,
+    proxies,
     quality,
     rates,
     second,
@@ -77,7 +78,13 @@ def create_app(
     app = watch.Application(__name__)
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    database = database or open_database(settings.database_url, settings.data_folder)
+    database = database or open_database(
+        settings.database_url,
+        settings.data_folder,
+        keys=settings.keys,
+        checkpoints=settings.checkpoints,
+    )
+    proxies.init_app(app, settings)
     # First, so that what refuses a request is watched as well.
     watch.init_app(app, settings, database)
     wiring.init_app(app, settings, reader, database, queue, decoder)

@@ -92,6 +92,7 @@ from hematovision.errors import (
     PhotoUnreachableError,
     PictureNotKeptError,
     PlaceUnreachableError,
+    PicturesAwayError,
     ProviderRefusedError,
     ProviderUnreachableError,
     QueueFullError,
@@ -128,7 +129,7 @@ from hematovision.errors import (
     megabytes,
 )
 from hematovision.observing.logs import request_id
-from hematovision.storage.files import NO_ROOM
+from hematovision.storage.places import NO_ROOM
 from hematovision.web.looks import refuse
 from hematovision.web.uploads import asks_for_json, is_under_api
 from hematovision.web.vocabulary import advice_of, message_of
@@ -228,6 +229,7 @@ STATUS_OF: dict[type[HematoVisionError], HTTPStatus] = {
     DatabaseAwayError: HTTPStatus.SERVICE_UNAVAILABLE,
     InferenceAwayError: HTTPStatus.SERVICE_UNAVAILABLE,
     InferenceWrongError: HTTPStatus.BAD_GATEWAY,
+    PicturesAwayError: HTTPStatus.SERVICE_UNAVAILABLE,
     StorageFullError: HTTPStatus.INSUFFICIENT_STORAGE,
     WebhookInvalidError: HTTPStatus.UNPROCESSABLE_ENTITY,
     WebhookUnknownError: HTTPStatus.NOT_FOUND,
