@@ -300,6 +300,8 @@ def _parse_inference(name: str, text: str) -> str:
         raise ValueError(
             f"{PREFIX}{name.upper()} is no address such as http://host:8000 or grpc://host:8001."
         )
+
+
 def _parse_proxy(name: str, text: str) -> str:
     try:
         if text != ANY_PROXY:
