@@ -35,6 +35,12 @@ def test_nothing_set_gives_the_defaults() -> None:
             (ip_network("10.1.0.0/16"), ip_network("fd12::/16")),
             id="networks",
         ),
+        pytest.param(
+            "TRUSTED_PROXY",
+            "127.0.0.1, 10.0.0.0/8",
+            (ip_network("127.0.0.1/32"), ip_network("10.0.0.0/8")),
+            id="proxies",
+        ),
         pytest.param("PORT", "", 5000, id="empty"),
         pytest.param("LOG_FORMAT", "JSON", "json", id="word"),
     ],
@@ -135,6 +141,24 @@ def test_every_setting_is_in_the_example_as_a_shell_reads_it() -> None:
 def test_every_setting_is_documented_once() -> None:
     documented = re.findall(rf"^\| `({PREFIX}\w+)` ", (ROOT / "docs/settings.md").read_text(), re.M)
     assert sorted(documented) == sorted(VARIABLES)
+
+
+@pytest.mark.parametrize("name", ["database_url", "queue_url"])
+def test_address_with_a_password_may_stand_in_a_file(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "address"
+    file.write_text("redis://:hush@host\nnot this line\n")
+    given = {f"{PREFIX}{name.upper()}_FILE": str(file), f"{PREFIX}{name.upper()}": "other://"}
+    settings = Settings.from_environment(given)
+    assert getattr(settings, name) == "redis://:hush@host"
+    assert "hush" not in repr(settings)
+
+
+def test_file_of_an_address_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    none, no_text = tmp_path / "none", tmp_path / "no_text"
+    no_text.write_bytes(b"\xff")
+    for file, words in ((none, "No such file"), (no_text, "it is no text")):
+        with pytest.raises(ValueError, match=f"DATABASE_URL_FILE is '{file}': {words}"):
+            Settings.from_environment({f"{PREFIX}DATABASE_URL_FILE": str(file)})
 
 
 def test_folder_of_a_user_whom_nobody_knows_is_named() -> None:

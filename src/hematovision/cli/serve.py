@@ -156,20 +156,9 @@ def open_server(settings: Settings) -> Any:
         asyncore_use_poll=True,
         ident=None,
         max_request_body_size=settings.max_request_bytes + FORM_BYTES,
-        **_believed(settings.trusted_proxy),
+        # `web/proxies.py` says whom of them to believe, whichever server is before it.
+        clear_untrusted_proxy_headers=False,
     )
-
-
-def _believed(proxy: str) -> dict[str, Any]:
-    """Say whom waitress believes from where and how somebody comes; what others say it drops."""
-    if not proxy:
-        return {"clear_untrusted_proxy_headers": True}
-    return {
-        "trusted_proxy": proxy,
-        "trusted_proxy_count": 1,
-        "trusted_proxy_headers": {"x-forwarded-for", "x-forwarded-proto"},
-        "clear_untrusted_proxy_headers": True,
-    }
 
 
 def threads_for(settings: Settings) -> int:

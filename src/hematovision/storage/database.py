@@ -405,7 +405,8 @@ def _engine(address: str, folder: Path) -> Engine:
     """Make the engine; SQLite is told to behave like a database that several people use."""
     try:
         url = make_url(address or f"sqlite:///{(folder / FILE).absolute()}")
-        if url.drivername == "postgresql":
+        # Platforms still write the short name, which SQLAlchemy knows no more.
+        if url.drivername in {"postgresql", "postgres"}:
             url = url.set(drivername="postgresql+psycopg")
         is_file = url.get_backend_name() == "sqlite"
         options: dict[str, Any] = {"connect_args": {"timeout": BUSY_SECONDS}} if is_file else {}
@@ -415,7 +416,7 @@ def _engine(address: str, folder: Path) -> Engine:
     except (ArgumentError, ModuleNotFoundError) as error:
         raise DatabaseUnusableError(
             f"HEMATOVISION_DATABASE_URL cannot be used: {error}. It looks like "
-            "postgresql://user:password@host/database and needs: pip install 'hematovision[scale]'"
+            "postgresql://user:password@host/database and needs: pip install 'hematovision[server]'"
         ) from error
     if is_file:
         event.listen(engine, "connect", _prepare_file)

@@ -36,6 +36,7 @@ from hematovision.web import (
     pages,
     pressure,
     provider,
+    proxies,
     quality,
     rates,
     second,
@@ -122,4 +123,6 @@ def create_app(
     webhooks.init_app(app)
     audit.init_app(app)
     api.init_app(app)
+    # Last, so that it stands before all others.
+    proxies.init_app(app, settings)
     return app
