@@ -9,6 +9,14 @@ from hematovision.observing.sharing import FOLDER, share
 
 _settings = Settings.from_environment()
 
+_host = _settings.host.strip("[]")
+bind = f"[{_host}]:{_settings.port}" if ":" in _host else f"{_host}:{_settings.port}"
+# Which proxies are believed is said by the program itself (web/proxies.py).
+forwarded_allow_ips = ""
+# Nobody asks for it, and its folder is not there in an image that is read only.
+control_socket_disable = True
+# Requests in hand may wait 30 seconds to be read, and then are.
+graceful_timeout = 60
 worker_class = "gthread"
 # Of each process: one for each who reads or waits to, and some for pages.
 threads = threads_for(_settings)
