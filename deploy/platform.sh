@@ -8,6 +8,8 @@
 #   HEMATOVISION_DATA_KEY, HEMATOVISION_AUDIT_KEY and HEMATOVISION_SECRET_KEY
 #                  -> files of HEMATOVISION_KEYS_FOLDER, where no folder outlives the machine;
 #                     each 32 random bytes, in 64 hexadecimal digits or, as Render makes them, base64
+#   HEMATOVISION_ADMIN_PASSWORD
+#                  -> HEMATOVISION_ADMIN_PASSWORD_FILE
 #
 # What is set under HematoVision's own name counts more.
 set -eu
@@ -36,6 +38,11 @@ keep() {
   esac
   printf %s "$key" >"$HEMATOVISION_KEYS_FOLDER/$1"
 }
+if [ -n "${HEMATOVISION_ADMIN_PASSWORD:-}" ]; then
+  export HEMATOVISION_ADMIN_PASSWORD_FILE="${HEMATOVISION_ADMIN_PASSWORD_FILE:-/tmp/hematovision-admin}"
+  printf '%s\n' "$HEMATOVISION_ADMIN_PASSWORD" >"$HEMATOVISION_ADMIN_PASSWORD_FILE"
+  unset HEMATOVISION_ADMIN_PASSWORD
+fi
 if [ -n "${HEMATOVISION_DATA_KEY:-}" ]; then
   : "${HEMATOVISION_AUDIT_KEY:?is missing: all three keys or none}"
   : "${HEMATOVISION_SECRET_KEY:?is missing: all three keys or none}"

@@ -35,12 +35,6 @@ def test_nothing_set_gives_the_defaults() -> None:
             (ip_network("10.1.0.0/16"), ip_network("fd12::/16")),
             id="networks",
         ),
-        pytest.param(
-            "TRUSTED_PROXY",
-            "127.0.0.1, 10.0.0.0/8",
-            (ip_network("127.0.0.1/32"), ip_network("10.0.0.0/8")),
-            id="proxies",
-        ),
         pytest.param("PORT", "", 5000, id="empty"),
         pytest.param("LOG_FORMAT", "JSON", "json", id="word"),
     ],

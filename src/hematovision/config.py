@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -30,18 +30,16 @@ RANGES = {
     "reading_slots": (0, 256),
     "reading_queue": (0, 1000),
     "max_waiting_photos": (1, 10**9),
+    "drain_seconds": (0, 300),
 }
 """The least and the most that a number may be."""
 
 RATES = {"rate_limit", "rate_limit_visitors"}
 RATE = re.compile(r"[1-9]\d{0,8} per (second|minute|hour|day)")
 RATE_OFF = "off"
+ANY_PROXY = "*"
 
-LISTS: dict[str, Callable[[str], Any]] = {
-    "trusted_hosts": str,
-    "trusted_proxy": ip_network,
-    "webhook_networks": ip_network,
-}
+LISTS: dict[str, Callable[[str], Any]] = {"trusted_hosts": str, "webhook_networks": ip_network}
 """What has commas between its parts, and how each is read."""
 SWITCHES = {"keep_pictures", "oidc_only"}
 TEXTS = {
@@ -49,6 +47,7 @@ TEXTS = {
     "host",
     "database_url",
     "pictures_url",
+    "checkpoints_url",
     "queue_url",
     "oidc_issuer",
     "oidc_client_id",
@@ -75,16 +74,17 @@ class Settings:
 
     Attributes:
         model_folder: The model that reads while no other is promoted.
-        data_folder: Holds `secret_key`, `data_key`, `audit_key` and its checkpoints, `models` that
-            were installed, `uploads` for the time of a request, and the database, pictures and
-            queue that are nowhere else. All are private to the server; the folder itself is if the
-            server made it.
-        secret_key: Signs the session cookie; made and kept in `data_folder` when empty.
+        data_folder: Holds `models` that were installed, `uploads` for the time of a request, and
+            the keys, checkpoints, database, pictures and queue that are nowhere else. All are
+            private to the server; the folder itself is if the server made it.
+        keys_folder: Holds `secret_key`, `data_key` and `audit_key`, the same for all machines; may
+            be read only where they are there; `data_folder` when left out.
+        secret_key: Signs the session cookie; made and kept in the folder of the keys when empty.
         host: Where the server listens.
         port: Where the server listens.
         trusted_hosts: Host names under which the server answers; a leading dot admits subdomains.
-        trusted_proxy: The addresses or networks of servers before this one, which say from where
-            and how somebody comes; empty: nobody is believed that.
+        trusted_proxy: The address of a server before this one, or a network of such, which says
+            from where and how somebody comes; `*` for whoever asks; empty: nobody is believed that.
         max_file_bytes: Larger files are refused.
         max_files: Most pictures in one request.
         max_pixels: Larger pictures are refused from their header.
@@ -98,7 +98,10 @@ class Settings:
         database_url_file: Holds `database_url` in its first line.
         admin_password_file: Holds the password that the first administrator gets.
         pictures_url: Where pictures are kept, sealed: a folder, or an address that fsspec knows,
-            such as `s3://bucket/folder`; `pictures` in `data_folder` when empty.
+            such as `s3://bucket/folder`; `pictures` in `data_folder` when empty. At an address,
+            installed models are kept beside them for all machines.
+        checkpoints_url: Where the checkpoints of the audit record are kept, as `pictures_url`; when
+            empty beside the pictures where these are at an address, and in `data_folder` else.
         keep_pictures: Whether pictures stay once they were read; without, cells cannot be looked
             at again.
         queue_url: Wakes those who read photos, such as `redis://host`; a file in `data_folder` when
@@ -129,15 +132,18 @@ class Settings:
         reading_slots: Requests that read photos at once; 0 for as many as there are cores.
         reading_queue: Requests that may wait to read; more are told to come again.
         max_waiting_photos: Photos of cases that may wait; more are not taken in.
+        drain_seconds: So long a server of gunicorn that is to end says that it is not ready, and
+            still answers, before it takes no more.
     """
 
     model_folder: Path = PACKAGED_MODEL
     data_folder: Path = field(default_factory=lambda: user_data_path("hematovision"))
+    keys_folder: Path | None = None
     secret_key: str = field(default="", repr=False)
     host: str = "127.0.0.1"
     port: int = 5000
     trusted_hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")
-    trusted_proxy: tuple[IPv4Network | IPv6Network, ...] = ()
+    trusted_proxy: str = ""
     max_file_bytes: int = 100 * 2**20
     max_files: int = 32
     max_pixels: int = 40_000_000
@@ -149,6 +155,7 @@ class Settings:
     database_url_file: Path | None = None
     admin_password_file: Path | None = None
     pictures_url: str = ""
+    checkpoints_url: str = ""
     keep_pictures: bool = True
     queue_url: str = field(default="", repr=False)
     queue_url_file: Path | None = None
@@ -174,6 +181,22 @@ class Settings:
     reading_slots: int = 0
     reading_queue: int = 16
     max_waiting_photos: int = 10_000
+    drain_seconds: int = 5
+
+    @property
+    def keys(self) -> Path:
+        """The folder of the keys."""
+        return self.keys_folder or self.data_folder
+
+    @property
+    def shared(self) -> str:
+        """The address that all machines reach; empty where pictures lie in a folder."""
+        return self.pictures_url.rstrip("/") if "://" in self.pictures_url else ""
+
+    @property
+    def checkpoints(self) -> str:
+        """Where the checkpoints of the audit record are; empty for a file of the data folder."""
+        return self.checkpoints_url or (self.shared and f"{self.shared}/audit_checkpoints")
 
     @property
     def max_request_bytes(self) -> int:
@@ -184,6 +207,11 @@ class Settings:
     def readings_at_once(self) -> int:
         """So many requests read photos at once: as many as there are cores, unless it is set."""
         return self.reading_slots or os.cpu_count() or 1
+
+    def reached_at(self, hosts: Sequence[str]) -> "Settings":
+        """Say at which hosts it listens in truth, where another program decides that."""
+        far = [host for host in hosts if not is_loopback(host)]
+        return replace(self, host=(far or ["127.0.0.1"])[0])
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -206,6 +234,11 @@ class Settings:
             if file := given.get(f"{name}_file"):
                 given[name] = _first_line(f"{name}_file", file)
         return replace(cls(), **{name: _parse(name, text) for name, text in given.items()})
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host is this very machine."""
+    return host in {"localhost", "::1", "[::1]"} or host.startswith("127.")
 
 
 def _parse(name: str, text: str) -> Any:
@@ -255,6 +288,15 @@ def _parse_rate(name: str, text: str) -> str:
     return text
 
 
+def _parse_proxy(name: str, text: str) -> str:
+    try:
+        if text != ANY_PROXY:
+            ip_network(text)
+    except ValueError as error:
+        raise ValueError(f"{PREFIX}{name.upper()} is {text!r}: {error}") from error
+    return text
+
+
 def _parse_list(name: str, text: str) -> tuple[Any, ...]:
     """Read the parts of a list; an empty one is left out."""
     try:
@@ -278,6 +320,7 @@ PARSERS: tuple[tuple[Collection[str], Callable[[str, str], Any]], ...] = (
     (LISTS, _parse_list),
     (TEXTS, _parse_text),
     (RATES, _parse_rate),
+    ({"trusted_proxy"}, _parse_proxy),
     (SWITCHES, _parse_word),
     (CHOICES, _parse_word),
 )

@@ -530,9 +530,12 @@ class TargetNotEmptyError(HematoVisionError):
 
 
 class KeyOutdatedError(HematoVisionError):
-    """The key of this data folder is not the one that everything is sealed with by now."""
+    """A key of this machine is not the one that the installation works with by now."""
 
-    advice = "Copy the server's data_key to this machine's data folder, or put back the right one."
+    advice = (
+        "Give this machine the keys of the others: data_key, audit_key and secret_key. Where "
+        "another secret_key is meant to hold: hematovision keys session."
+    )
 
 
 class RotationBusyError(HematoVisionError):
@@ -773,6 +776,13 @@ class DatabaseAwayError(HematoVisionError):
     seconds = 5
 
 
+class PicturesAwayError(HematoVisionError):
+    """The place where pictures are kept does not answer, or refuses this server."""
+
+    advice = "Nothing was changed. Try again in a moment."
+    seconds = 5
+
+
 class StorageFullError(HematoVisionError):
     """There is no room left where something was to be kept."""
 
@@ -781,5 +791,5 @@ class StorageFullError(HematoVisionError):
     )
 
 
-PASSING = (DatabaseAwayError, StorageFullError, DecodersBusyError)
+PASSING = (DatabaseAwayError, PicturesAwayError, StorageFullError, DecodersBusyError)
 """What is no fault of what was sent: it may be sent again as it is."""

@@ -27,7 +27,7 @@ from hematovision.config import PREFIX, Settings
 from hematovision.web.health import blueprint
 
 OF_THE_PROGRAM = {PREFIX + field.name.upper() for field in fields(Settings)}
-OF_PLATFORMS = {"HEMATOVISION_DATA_KEY", "HEMATOVISION_AUDIT_KEY"}
+OF_PLATFORMS = {f"HEMATOVISION_{one}" for one in ("DATA_KEY", "AUDIT_KEY", "ADMIN_PASSWORD")}
 """platform.sh makes files of them, for HEMATOVISION_KEYS_FOLDER."""
 LINES = {"dockerCommand", "preDeployCommand", "startCommand"}
 """By which platforms name a command."""

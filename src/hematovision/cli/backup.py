@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hematovision.cli.stores import open_pictures, open_records, terminal
+from hematovision.cli.stores import open_pictures, open_records, open_shared_models, terminal
 from hematovision.cli.tools import Refusal, Tools, failures_in_words, visible
 from hematovision.config import Settings
 from hematovision.errors import HematoVisionError
@@ -27,11 +27,13 @@ def backup(context: click.Context, target: Path, with_keys: bool, keys: Path | N
     if with_keys and keys:
         raise click.UsageError("Give --with-keys or --keys, not both.")
     from hematovision.services.backups import back_up
+    from hematovision.services.carrying import bring_models
 
     settings = context.ensure_object(Tools).settings
     database = open_records(settings)
     try:
         files = open_pictures(settings)
+        bring_models(database, open_shared_models(settings), settings.data_folder)
         place = target if with_keys else keys
         with failures_in_words():
             made = back_up(database, files, target, keys=place, by=terminal())
@@ -55,17 +57,25 @@ def backup(context: click.Context, target: Path, with_keys: bool, keys: Path | N
 def restore(context: click.Context, source: Path, keys: Path | None) -> None:
     """Put the backup SOURCE back, to where the settings say; there must be nothing yet."""
     from hematovision.services import backups
+    from hematovision.services.carrying import share_models
     from hematovision.storage.database import DatabaseUnusableError, connect
 
     settings = context.ensure_object(Tools).settings
     try:
-        database = connect(settings.database_url, settings.data_folder)
+        database = connect(
+            settings.database_url,
+            settings.data_folder,
+            keys=settings.keys,
+            checkpoints=settings.checkpoints,
+        )
     except DatabaseUnusableError as error:
         raise click.ClickException(visible(str(error))) from error
     try:
         with failures_in_words():
             files = _open_place(settings)
             done = backups.restore(database, files, source, keys=keys, by=terminal())
+            if depot := open_shared_models(settings):
+                share_models(database, depot, settings.data_folder)
     except HematoVisionError as error:
         raise Refusal(error) from error
     finally:

@@ -53,6 +53,21 @@ def keep_checkpoints(database: "Database", stop: Stop) -> None:
             log.exception("The audit record has no checkpoint")
 
 
+def note_server(settings: Settings, action: str) -> None:
+    """Put on record that a server starts or stops; where that cannot be, it does so all the same.
+
+    Nothing stays open: processes are forked afterwards.
+    """
+    try:
+        database = open_records(settings)
+        try:
+            _note(database, action)
+        finally:
+            database.close()
+    except Exception:
+        log.exception("%s is not on record", action)
+
+
 def _note(database: "Database", action: str) -> None:
     with database.transaction() as records:
         records.audit.add(terminal().did(action, "server", {"version": __version__}))

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import click
 
+from hematovision.cli import starting
 from hematovision.cli.stores import open_pictures, open_records, terminal
 from hematovision.cli.tools import Refusal, Tools, visible
 from hematovision.cli.users import read_password
@@ -39,17 +40,11 @@ def _prepare(settings: Settings) -> bool:
         click.ClickException: If database or pictures cannot be reached.
     """
     from hematovision.services import accounts
-    from hematovision.services.rotation import check_key
-    from hematovision.storage.private import keep_secret_key
 
+    settings = starting.prepare(settings)
     database = open_records(settings)
     try:
-        if not settings.secret_key:
-            keep_secret_key(settings.data_folder)
-        database.custody.chain  # noqa: B018 - makes the key of the record of changes
-        files = open_pictures(settings)
-        check_key(database, files.seal)
-        _try(files.check)
+        _try(open_pictures(settings).check)
         if settings.admin_password_file and not accounts.has_administrator(database):
             password = read_password(settings.admin_password_file)
             accounts.take_first_password(database, password, by=terminal())

@@ -30,9 +30,8 @@ def install(context: click.Context, folder: Path) -> None:
     from hematovision.vision.bundle import read_bundle
 
     with _shelf(context) as shelf:
-        store = Store(
-            shelf.database, shelf.data_folder, read_bundle(shelf.shipped_folder), shelf.load
-        )
+        shipped = read_bundle(shelf.shipped_folder)
+        store = Store(shelf.database, shelf.data_folder, shipped, shelf.load, shelf.depot)
         try:
             model = install_model(store, folder, by=terminal())
         except OSError as error:

@@ -4,7 +4,6 @@ import errno
 import logging
 import socket
 import sys
-import tempfile
 from dataclasses import replace
 from typing import Any
 
@@ -12,15 +11,11 @@ import click
 
 from hematovision.cells import NOTICE
 from hematovision.cli.on_record import server_on_record
-from hematovision.cli.stores import open_records, terminal
-from hematovision.cli.tools import Refusal, Tools, visible
-from hematovision.cli.users import read_password
+from hematovision.cli.starting import open_door, prepare, share_numbers
+from hematovision.cli.tools import Tools
 from hematovision.cli.worker import open_wakes
-from hematovision.config import Settings
-from hematovision.errors import HematoVisionError
+from hematovision.config import Settings, is_loopback
 from hematovision.observing.logs import init_logs
-from hematovision.observing.sharing import share
-from hematovision.storage.private import keep_data_key, keep_secret_key, keep_uploads_folder
 
 LIGHT_THREADS = 6
 """For pages while every other thread reads a photo or waits to."""
@@ -57,16 +52,15 @@ def serve(context: click.Context, host: str | None, port: int | None, workers: i
         port=tools.settings.port if port is None else port,
     )
     init_logs(settings.log_format)
-    if settings.metrics_token_file:
-        _share_numbers(settings)
-    token = _open_door(settings, to_terminal=sys.stdout.isatty())
+    share_numbers(settings)
+    token = open_door(settings, to_terminal=sys.stdout.isatty())
     server = tools.open_server(settings)
     address = address_of(server)
     click.echo(f"HematoVision is at {address}\n{NOTICE}\nStop it with Ctrl+C.")
     if token:
         click.echo("The first administrator comes in here, once, within 15 minutes:")
         click.echo(f"{address}/link/{token}")
-    if not _is_loopback(settings.host):
+    if not is_loopback(settings.host):
         click.echo(
             "Others can reach this machine. HEMATOVISION_TRUSTED_HOSTS must name the host under "
             "which they do; every other is refused.",
@@ -74,42 +68,6 @@ def serve(context: click.Context, host: str | None, port: int | None, workers: i
         )
     with server_on_record(settings), tools.keep_workers(workers):
         server.run()
-
-
-def _open_door(settings: Settings, *, to_terminal: bool) -> str | None:
-    """See to it that somebody can come in, and that nobody else can.
-
-    Returns:
-        The token of the link for the first administrator, where one is to be printed.
-
-    Raises:
-        click.ClickException: If others could reach a server whose administrator has no password.
-    """
-    from hematovision.services import accounts
-
-    database, by = open_records(settings), terminal()
-    try:
-        if settings.admin_password_file:
-            password = read_password(settings.admin_password_file)
-            accounts.take_first_password(database, password, by=by)
-        if accounts.has_administrator(database):
-            return None
-        if not _is_private(settings):
-            raise click.ClickException(
-                "No administrator has a password, so others must not reach this machine yet: "
-                "hematovision users add NAME --role administrator --password-file FILE, or set "
-                "HEMATOVISION_ADMIN_PASSWORD_FILE."
-            )
-        return accounts.open_first_door(database, by=by) if to_terminal else None
-    except HematoVisionError as error:
-        raise Refusal(error) from error
-    finally:
-        database.close()
-
-
-def _is_private(settings: Settings) -> bool:
-    """Tell whether this machine alone reaches the server, itself or through another."""
-    return all(_is_loopback(host) for host in (settings.host, *settings.trusted_hosts))
 
 
 def open_server(settings: Settings) -> Any:
@@ -125,9 +83,7 @@ def open_server(settings: Settings) -> Any:
         click.ClickException: If the port cannot be taken, the data folder cannot be written, the
             queue cannot be used, or what watches the server is set up wrongly.
     """
-    settings = _with_data_folder(settings)
-    _check_key(settings)
-    _check_provider(settings)
+    settings = prepare(settings)
     # A gallery asks for a hundred crops at once: that some of them wait is no news.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     queue = open_wakes(settings)
@@ -156,7 +112,7 @@ def open_server(settings: Settings) -> Any:
         asyncore_use_poll=True,
         ident=None,
         max_request_body_size=settings.max_request_bytes + FORM_BYTES,
-        # `web/proxies.py` says whom of them to believe, whichever server is before it.
+        # The application itself drops what others say than the proxy that it knows.
         clear_untrusted_proxy_headers=False,
     )
 
@@ -164,47 +120,6 @@ def open_server(settings: Settings) -> Any:
 def threads_for(settings: Settings) -> int:
     """Say how many threads answer: one for each who reads or waits to, and some for pages."""
     return settings.readings_at_once + settings.reading_queue + LIGHT_THREADS
-
-
-def _share_numbers(settings: Settings) -> None:
-    """Let workers add to the numbers that this server shows."""
-    try:
-        share(settings.data_folder)
-    except OSError as error:
-        raise _unwritable(settings, error) from error
-
-
-def _check_key(settings: Settings) -> None:
-    """Seal nothing with a key that no longer holds.
-
-    Raises:
-        click.ClickException: If the data folder's is such a one.
-    """
-    from hematovision.services.rotation import check_key
-    from hematovision.storage.keys import open_seal
-
-    database = open_records(settings)
-    try:
-        check_key(database, open_seal(settings.data_folder))
-    except HematoVisionError as error:
-        raise Refusal(error) from error
-    finally:
-        database.close()
-
-
-def _check_provider(settings: Settings) -> None:
-    """Insist that single sign-on is set up as a whole, or not at all.
-
-    Raises:
-        click.ClickException: If a setting of it is missing or wrong.
-    """
-    from hematovision.services.trust import read_secret, read_trust
-
-    try:
-        read_trust(settings)
-        read_secret(settings)
-    except ValueError as error:
-        raise click.ClickException(visible(str(error))) from error
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -231,33 +146,7 @@ def _is_of_host(error: OSError | UnicodeError) -> bool:
     )
 
 
-def _with_data_folder(settings: Settings) -> Settings:
-    """Make the data folder ready, and let waitress keep there what is being sent."""
-    try:
-        tempfile.tempdir = str(keep_uploads_folder(settings.data_folder))
-        key = settings.secret_key or keep_secret_key(settings.data_folder)
-        keep_data_key(settings.data_folder)
-    except OSError as error:
-        raise _unwritable(settings, error) from error
-    except ValueError as error:
-        raise click.ClickException(
-            f"{visible(str(error))} Put back the one of the backup."
-        ) from error
-    return replace(settings, secret_key=key)
-
-
-def _unwritable(settings: Settings, error: OSError) -> click.ClickException:
-    return click.ClickException(
-        f"The data folder {visible(str(settings.data_folder))} cannot be written: "
-        f"{error.strerror}; set HEMATOVISION_DATA_FOLDER."
-    )
-
-
 def address_of(server: Any) -> str:
     """Name the address to open."""
     host, port = server.effective_host, server.effective_port
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _is_loopback(host: str) -> bool:
-    return host in {"localhost", "::1", "[::1]"} or host.startswith("127.")

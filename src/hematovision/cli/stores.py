@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from hematovision.services.hands import Hand
     from hematovision.services.shelf import Shelf
     from hematovision.storage.database import Database
+    from hematovision.storage.depot import Depot
     from hematovision.storage.files import Files
+    from hematovision.storage.sealing import Seal
 
 
 def open_records(settings: Settings, *, with_key: bool = True) -> "Database":
@@ -29,7 +31,13 @@ def open_records(settings: Settings, *, with_key: bool = True) -> "Database":
     from hematovision.storage.database import DatabaseUnusableError, open_database
 
     try:
-        return open_database(settings.database_url, settings.data_folder, with_key=with_key)
+        return open_database(
+            settings.database_url,
+            settings.data_folder,
+            keys=settings.keys,
+            checkpoints=settings.checkpoints,
+            with_key=with_key,
+        )
     except DatabaseUnusableError as error:
         raise click.ClickException(visible(str(error))) from error
     except OSError as error:
@@ -46,15 +54,42 @@ def open_pictures(settings: Settings) -> "Files":
         click.ClickException: If the key is none, or it or the folder cannot be written.
     """
     from hematovision.storage.files import open_files
+    from hematovision.storage.places import PlaceUnusableError
+
+    try:
+        return open_files(settings.pictures_url, settings.data_folder, _open_seal(settings))
+    except PlaceUnusableError as error:
+        raise click.ClickException(visible(str(error))) from error
+    except OSError as error:
+        raise click.ClickException(visible(str(error))) from error
+
+
+def _open_seal(settings: Settings) -> "Seal":
     from hematovision.storage.keys import open_seal
 
     try:
-        seal = open_seal(settings.data_folder)
-        return open_files(settings.pictures_url, settings.data_folder, seal)
+        return open_seal(settings.keys)
     except (OSError, ValueError) as error:
         raise click.ClickException(
             f"{visible(str(error))} Put back the one of the server."
         ) from error
+
+
+def open_shared_models(settings: Settings) -> "Depot | None":
+    """Open where all machines find installed models; None where they share no place.
+
+    Raises:
+        click.ClickException: If the key is none, or the address cannot be used.
+    """
+    from hematovision.storage.depot import open_depot
+    from hematovision.storage.places import PlaceUnusableError
+
+    if not settings.shared:
+        return None
+    try:
+        return open_depot(settings.shared, _open_seal(settings))
+    except PlaceUnusableError as error:
+        raise click.ClickException(visible(str(error))) from error
 
 
 def open_album(tools: Tools, database: "Database") -> "Album":
@@ -77,6 +112,7 @@ def open_shelf(tools: Tools, database: "Database") -> "Shelf":
         settings.model_folder,
         tools.load_reader,
         threads=settings.threads,
+        depot=open_shared_models(settings),
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hematovision.cells import CellReader
-from hematovision.cli.stores import open_pictures, open_records, terminal
+from hematovision.cli.stores import open_pictures, open_records, open_shared_models, terminal
 from hematovision.cli.tools import Refusal, Tools, visible
 from hematovision.config import Settings
 from hematovision.errors import CaseUnknownError, HematoVisionError
@@ -80,6 +80,7 @@ def _print(replayed: "Replayed") -> None:
 
 @contextmanager
 def _open_bench(context: click.Context, folders: Sequence[Path]) -> Iterator["Bench"]:
+    from hematovision.services.carrying import bring_models
     from hematovision.services.replay import Bench, ModelFolders
 
     tools = context.ensure_object(Tools)
@@ -90,6 +91,7 @@ def _open_bench(context: click.Context, folders: Sequence[Path]) -> Iterator["Be
 
     database = open_records(settings)
     try:
+        bring_models(database, open_shared_models(settings), settings.data_folder)
         models = ModelFolders([*folders, *_installed(settings)], load)
         decoder = tools.open_decoders(settings)
         yield Bench(database, open_pictures(settings), models, settings.max_pixels, decoder)

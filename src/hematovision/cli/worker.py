@@ -100,7 +100,7 @@ def _open_sealed(settings: Settings) -> "Files":
     Raises:
         click.ClickException: If the key that opens them is missing: a new one would open none.
     """
-    key = settings.data_folder / "data_key"
+    key = settings.keys / "data_key"
     if not key.exists():
         raise click.ClickException(
             f"There is no {visible(str(key))}, by which pictures are sealed. Copy the one of the "

@@ -22,6 +22,7 @@ from hematovision.exchange.parcels import (
     open_parcel,
 )
 from hematovision.services.hands import Hand
+from hematovision.services.key_checks import forget_secret
 from hematovision.storage.checkpoints import FILE as CHECKPOINTS
 from hematovision.storage.copies import (
     Load,
@@ -88,9 +89,9 @@ def back_up(
         OSError: If something is there, or cannot be written.
     """
     folder = database.custody.folder
-    before = read_key_files(folder)
+    before = read_key_files(database.custody.keys)
     # Before the rows: a checkpoint of what is not in the backup would say that something was cut.
-    checkpoints = _read(folder / CHECKPOINTS)
+    checkpoints = database.custody.checkpoints.lines()
     with new_parcel(target) as parcel:
         if checkpoints:
             parcel.write(CHECKPOINTS, [checkpoints])
@@ -99,7 +100,7 @@ def back_up(
             numbers, names = snapshot.numbers(), snapshot.files()
         missing = [name for name in names if not _write_picture(parcel, files, name)]
         _write_models(parcel, folder / MODELS)
-        held = _both(before, read_key_files(folder))
+        held = _both(before, read_key_files(database.custody.keys))
         if keys == target:
             for name, text in held.items():
                 parcel.write(f"{KEYS}/{name}", [text.encode()])
@@ -165,12 +166,11 @@ def restore(
         with open_parcel(source) as received:
             _check(received)
             _insist_on_nothing(database, files)
-            _place_keys(database.custody.folder, received, keys)
+            _place_keys(database.custody.keys, received, keys)
             _put_pictures(received, files)
             _put_models(received, database.custody.folder)
             if CHECKPOINTS in received.files:
-                text = received.read(CHECKPOINTS).decode()
-                place_private(database.custody.folder, {CHECKPOINTS: text})
+                database.custody.checkpoints.bring(received.read(CHECKPOINTS))
             load(database, _load_of(received))
             database.check_key()
             about = received.about
@@ -184,6 +184,8 @@ def restore(
         ) from error
     details = {"made_at": about["made_at"], "missing": len(about["missing"])}
     with database.transaction() as records:
+        # It need not be among the keys of a backup.
+        forget_secret(records, by=by)
         records.audit.add(by.did("backup.restored", "backup", details))
     pictures = sum(name.startswith(f"{PICTURES}/") for name in about["files"])
     made_at = datetime.fromisoformat(about["made_at"])
@@ -243,15 +245,6 @@ def _marks(text: str) -> Sequence[str]:
     return [mark_of(line.encode()) for line in text.split()]
 
 
-def _read(file: Path) -> bytes:
-    try:
-        content = file.read_bytes()
-    except FileNotFoundError:
-        return b""
-    # What is just being written to the end of it is not of the backup.
-    return content[: content.rfind(b"\n") + 1]
-
-
 def _check(received: Received) -> None:
     about = received.about
     if about.get("format") != FORMAT or about.get("version") != VERSION:
@@ -270,8 +263,8 @@ def _insist_on_nothing(database: Database, files: Files) -> None:
     insist_on_empty(database)
     if not files.is_empty():
         raise NotEmptyError("There are pictures already.")
-    if (database.custody.folder / CHECKPOINTS).exists():
-        raise NotEmptyError(f"There is a file {CHECKPOINTS} already, of another record.")
+    if not database.custody.checkpoints.is_empty():
+        raise NotEmptyError(f"There are {CHECKPOINTS} already, of another record.")
 
 
 def _place_keys(folder: Path, received: Received, keys: Path | None) -> None:

@@ -18,7 +18,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from hematovision.cells import CellReader, PhotoReading, RgbImage
-from hematovision.errors import HematoVisionError, QueueFullError, StorageFullError
+from hematovision.errors import (
+    HematoVisionError,
+    PicturesAwayError,
+    QueueFullError,
+    StorageFullError,
+)
 from hematovision.observing.signals import Signal, Stage, happened, stage
 from hematovision.services.cases import the_open_case
 from hematovision.services.hands import Hand
@@ -131,7 +136,7 @@ def add_photo(
     finally:
         if photo is None or photo.file != name:
             # No row speaks of it: the case has it already, or takes no more.
-            files.delete(name)
+            files.discard(name)
     return photo
 
 
@@ -187,8 +192,8 @@ def give_back(database: Database, photo: Photo, worker: str) -> bool:
 def read_photo(desk: Desk, photo: Photo, worker: str, *, clock: Callable[[], datetime]) -> None:
     """Read a photo that was taken, and keep what is said of it, or why nothing can be.
 
-    What nobody foresaw, such as pictures that are out of reach for a while, leaves it in hand: when
-    its lease is over it is tried again, `MOST_ATTEMPTS` times in all.
+    What nobody foresaw leaves it in hand: when its lease is over it is tried again,
+    `MOST_ATTEMPTS` times in all.
 
     Args:
         desk: Where it is read.
@@ -198,6 +203,7 @@ def read_photo(desk: Desk, photo: Photo, worker: str, *, clock: Callable[[], dat
 
     Raises:
         DatabaseAwayError: If the database does not answer.
+        PicturesAwayError: If the place of the pictures does not answer.
         StorageFullError: If there is no room for what is to be kept.
     """
     by = Hand(None, "worker", clock())
@@ -210,8 +216,8 @@ def read_photo(desk: Desk, photo: Photo, worker: str, *, clock: Callable[[], dat
             picture, reader=desk.reader, max_pixels=desk.max_pixels, decoder=desk.decoder
         )
         _strip(desk, photo, picture, read)
-    except StorageFullError:
-        # It is no fault of the photo; whoever reads it waits until there is room.
+    except (PicturesAwayError, StorageFullError):
+        # It is no fault of the photo; whoever reads it waits until it is over.
         give_back(desk.database, photo, worker)
         raise
     except HematoVisionError as error:
@@ -379,7 +385,7 @@ def _fail(desk: Desk, photo: Photo, worker: str, failure: str, by: Hand) -> None
             records.discards.add([useless], now=by.now)
             records.photos.forget_picture(photo.id)
     if useless:
-        desk.files.delete(useless)
+        desk.files.discard(useless)
 
 
 def _event(by: Hand, action: str, photo: Photo, details: dict[str, object]) -> AuditEvent:

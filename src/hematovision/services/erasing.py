@@ -3,7 +3,6 @@
 The record of changes keeps that something was erased, when, by whom and why; not what it held.
 """
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -93,7 +92,8 @@ def erase_unasked(database: Database, files: Files, case_id: int, why: Why, *, b
         details = {"photos": erased.rows.get(PHOTOS, 0), "why": str(why)}
         records.audit.add(by.did("case.erased", f"case {case_id}", details))
         records.audit.forget(case_id)
-    _delete(files, erased.files)
+    for name in erased.files:
+        files.discard(name)
     return erased
 
 
@@ -109,7 +109,8 @@ def erase_reading(
             return None
         erased = _erase(records, PHOTOS, photo_id, by)
         records.audit.add(by.did("photo.erased", f"photo {photo_id}", {"why": str(why)}))
-    _delete(files, erased.files)
+    for name in erased.files:
+        files.discard(name)
     return erased
 
 
@@ -120,11 +121,6 @@ def _erase(records: Records, root: str, number: int, by: Hand) -> Erased:
     return erased
 
 
-def _delete(files: Files, names: Collection[str]) -> None:
-    for name in names:
-        files.delete(name)
-
-
 def sweep(database: Database, files: Files, *, by: Hand) -> int:
     """Delete files once more that had to go some minutes ago; give how many.
 
@@ -132,7 +128,8 @@ def sweep(database: Database, files: Files, *, by: Hand) -> int:
     """
     with database.reading() as records:
         names = records.discards.list(before=by.now - SETTLED, limit=AT_ONCE)
-    _delete(files, names)
+    for name in names:
+        files.delete(name)
     if names:
         with database.transaction() as records:
             records.discards.remove(names)

@@ -9,9 +9,7 @@ import json
 import os
 import shutil
 import stat
-import tempfile
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,9 +17,11 @@ import numpy as np
 
 from hematovision.cells import LoadReader, ModelIdentity
 from hematovision.errors import HematoVisionError, ModelThereError, ModelUnfitError
-from hematovision.services.choosing import FOLDERS, PREFIX, SHIPPED, folder_of
+from hematovision.services.carrying import draft_folder
+from hematovision.services.choosing import PREFIX, SHIPPED, folder_of
 from hematovision.services.hands import Hand
 from hematovision.storage.database import Database, Records
+from hematovision.storage.depot import Depot
 from hematovision.storage.inserts import AlreadyThereError
 from hematovision.storage.tables import NAME_LENGTH
 from hematovision.vision.bundle import BUNDLE_FILE, Bundle, read_bundle
@@ -47,12 +47,14 @@ class Store:
         data_folder: Has their files.
         shipped: The model that came with the program; others must name the same types.
         load: Turns a folder into a reader.
+        depot: Where all machines find the files; None where there is none.
     """
 
     database: Database
     data_folder: Path
     shipped: Bundle
     load: LoadReader
+    depot: Depot | None = None
 
 
 def install_model(store: Store, source: Path, *, by: Hand) -> ModelIdentity:
@@ -71,11 +73,15 @@ def install_model(store: Store, source: Path, *, by: Hand) -> ModelIdentity:
         ModelUnfitError: If the folder holds what it must not, or the model does not read what
             others read.
         ModelThereError: If it is installed, or another has its name and version.
+        PicturesAwayError: If the depot does not answer.
         OSError: If something cannot be read or written.
     """
-    with _draft(store.data_folder) as draft:
+    with draft_folder(store.data_folder) as draft:
         bundle = _copy(source, draft)
         _check(bundle, store)
+        if store.depot is not None:
+            # Before it counts: whoever promotes it must find it everywhere.
+            store.depot.put(bundle.identity.sha256, draft)
         folder = folder_of(store.data_folder, bundle.identity.sha256)
         with store.database.transaction() as records:
             is_new = _register(records, bundle.identity, store.shipped, folder, by)
@@ -85,18 +91,6 @@ def install_model(store: Store, source: Path, *, by: Hand) -> ModelIdentity:
                 subject = f"model {bundle.identity.sha256[:PREFIX]}"
                 records.audit.add(by.did("model.installed", subject, details))
     return bundle.identity
-
-
-@contextmanager
-def _draft(data_folder: Path) -> Iterator[Path]:
-    """Give an empty folder beside those of the models; what is left in it is thrown away."""
-    models = data_folder.absolute() / FOLDERS
-    models.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(dir=models, prefix=".draft-"))
-    try:
-        yield draft
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
 
 
 def _copy(source: Path, draft: Path) -> Bundle:

@@ -142,7 +142,7 @@ def _send(tray: JobTray, streams: Iterable[IO[bytes]], by: Hand, claim: str | No
         # No row speaks of them.
         for sent in arrived:
             if isinstance(sent, Sent) and sent.file:
-                tray.files.delete(sent.file)
+                tray.files.discard(sent.file)
         raise
     tray.queue.wake()
     return job_id

@@ -26,7 +26,7 @@ class Needs:
         database: Keeps all but pictures.
         files: Keeps pictures.
         shelf: Has the model that reads.
-        data_folder: Has keys and uploads.
+        data_folder: Has uploads.
         least_free: So many bytes of its disk must be free.
     """
 
@@ -53,7 +53,7 @@ class Needs:
 
     def _check_key(self) -> None:
         """Insist that the key is there, and is the one that holds."""
-        read_data_keys(self.data_folder)
+        read_data_keys(self.database.custody.keys)
         check_key(self.database, self.files.seal)
 
     def _check_disk(self) -> None:

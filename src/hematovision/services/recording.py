@@ -127,7 +127,7 @@ def record_readings(record: Record, readings: Sequence[Noted], *, by: Hand) -> S
     except BaseException:
         # No row speaks of them.
         for name in filter(None, names):
-            record.files.delete(name)
+            record.files.discard(name)
         raise
 
 

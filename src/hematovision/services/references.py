@@ -67,7 +67,7 @@ def remove_references(database: Database, files: Files, source: str, *, by: Hand
         if gone:
             records.audit.add(by.did("references.removed", "references", {"cells": len(gone)}))
     for file in gone:
-        files.delete(file)
+        files.discard(file)
     return len(gone)
 
 

@@ -125,5 +125,5 @@ def _delete(database: Database, files: Files, old: OldPicture, policy: Policy, b
         records.discards.add([file], now=by.now)
         details = {"case": old.case_id, "days": policy.picture_days}
         records.audit.add(by.did("picture.deleted", f"photo {old.photo_id}", details))
-    files.delete(file)
+    files.discard(file)
     return True

@@ -2,9 +2,12 @@
 
 The new key stands before the old one in `data_key` until nothing is left that the old one sealed;
 whoever runs meanwhile opens with both and seals with the new one. A rotation that is killed is gone
-on with by the next: while there are two keys, no third is made.
+on with by the next: while there are two keys, no third is made. So it goes where the file is laid
+out for many machines, too, and cannot be written here: who lays it out puts both keys there before,
+and takes the old one away afterwards.
 """
 
+import errno
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -14,6 +17,7 @@ from pathlib import Path
 from hematovision.errors import KeyOutdatedError, RotationBusyError
 from hematovision.services.hands import Hand
 from hematovision.storage.database import Database, Records
+from hematovision.storage.depot import Depot
 from hematovision.storage.files import Files, PictureGoneError
 from hematovision.storage.keys import new_key, write_keys
 from hematovision.storage.private import read_data_keys
@@ -25,6 +29,9 @@ SETTING = "data_key"
 SETTLE = timedelta(seconds=10)
 """After so long whatever was sealed before there was a new key is written."""
 
+READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
+"""What the system says of a folder that others lay out."""
+
 log = logging.getLogger(__name__)
 
 
@@ -35,15 +42,17 @@ class Vault:
     Attributes:
         database: Speaks of it.
         files: Keeps pictures.
+        depot: Keeps models for all machines; None where they share none.
     """
 
     database: Database
     files: Files
+    depot: Depot | None = None
 
     @property
     def folder(self) -> Path:
-        """Give the data folder, where the keys lie."""
-        return self.database.custody.folder
+        """Give the folder where the keys lie."""
+        return self.database.custody.keys
 
     @property
     def seal(self) -> Seal:
@@ -61,6 +70,7 @@ class Rotated:
         was_begun: Whether it went on with one that was killed.
         renewed: How much it sealed anew.
         broken: What no key opens: it was lost before.
+        is_left: Whether the file of the keys cannot be written here, and holds the old one still.
     """
 
     mark: str
@@ -68,6 +78,7 @@ class Rotated:
     was_begun: bool
     renewed: int = 0
     broken: set[str] = field(default_factory=set)
+    is_left: bool = False
 
 
 def rotate(
@@ -155,6 +166,10 @@ def _renew_all(vault: Vault, done: Rotated, clock: Callable[[], datetime]) -> in
     with vault.database.reading() as records:
         pictures = records.sealed.pictures()
     number = sum(_renew(vault, picture, done, clock()) for picture in pictures)
+    if vault.depot is not None:
+        models = sum(vault.depot.renew())
+        done.renewed += models
+        number += models
     with vault.database.transaction() as records:
         number += sum(_renew_secrets(records, vault.seal, done))
     return number
@@ -198,4 +213,9 @@ def _finish(vault: Vault, done: Rotated, by: Hand) -> None:
         details = {"mark": done.mark, "renewed": done.renewed, "broken": len(done.broken)}
         records.audit.add(by.did("key.retired", "data key", details))
     # Whoever is killed before this line leaves two keys, and the next rotation comes to the end.
-    write_keys(vault.folder, [key for key in vault.seal.keys if mark_of(key) == done.mark])
+    try:
+        write_keys(vault.folder, [key for key in vault.seal.keys if mark_of(key) == done.mark])
+    except OSError as error:
+        if not done.was_begun or error.errno not in READ_ONLY:
+            raise
+        done.is_left = True

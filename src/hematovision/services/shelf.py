@@ -13,8 +13,10 @@ from pathlib import Path
 
 from hematovision.cells import CellReader, LoadReader, ModelIdentity
 from hematovision.errors import HematoVisionError, ModelMissingError
+from hematovision.services.carrying import bring_model
 from hematovision.services.choosing import SHIPPED, Choice, find_choice, folder_of
 from hematovision.storage.database import Database
+from hematovision.storage.depot import Depot
 
 MOST_LOADED = 3
 """So many stay loaded beside the shipped one: that which reads, its shadow, one that explains."""
@@ -35,6 +37,8 @@ class Shelf:
         load: Turns a folder into a reader.
         threads: That one inference may use; 0 takes every core.
         clock: Tells seconds.
+        depot: Has the files of those that were installed on other machines; None where there are
+            none.
     """
 
     database: Database
@@ -43,6 +47,7 @@ class Shelf:
     load: LoadReader
     threads: int = 0
     clock: Callable[[], float] = time.monotonic
+    depot: Depot | None = None
     _loaded: dict[str, CellReader] = field(default_factory=dict)
     _failed: dict[str, tuple[float, HematoVisionError]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -109,8 +114,16 @@ class Shelf:
         return reader
 
     def folder(self, model: str) -> Path:
-        """Say where the files of a model lie."""
-        return self.shipped_folder if model == SHIPPED else folder_of(self.data_folder, model)
+        """Say where the files of a model lie; they are fetched where another machine has them.
+
+        Raises:
+            ModelMissingError: If they cannot be fetched now.
+        """
+        if model == SHIPPED:
+            return self.shipped_folder
+        if self.depot is not None:
+            return bring_model(self.depot, self.data_folder, model)
+        return folder_of(self.data_folder, model)
 
     def identity(self, model: str) -> ModelIdentity | None:
         """Say which model it is; None where it is not installed, or cannot be loaded."""
@@ -128,11 +141,10 @@ class Shelf:
         if failure is not None and self.clock() - at < AGAIN_SECONDS:
             raise type(failure)(failure.template, **failure.values) from failure
         try:
-            reader = self.load(self.folder(model), threads=self.threads)
+            folder = self.folder(model)
+            reader = self.load(folder, threads=self.threads)
             if model not in {SHIPPED, reader.model.sha256}:
-                raise ModelMissingError(
-                    "%(folder)s holds another model.", folder=self.folder(model)
-                )
+                raise ModelMissingError("%(folder)s holds another model.", folder=folder)
         except HematoVisionError as error:
             self._failed[model] = (self.clock(), error)
             log.error("A model cannot be loaded. %s %s", error.message, error.advice)

@@ -21,6 +21,7 @@ from hematovision.errors import (
     FolderTakenError,
     HematoVisionError,
     NothingConfirmedError,
+    PicturesAwayError,
 )
 from hematovision.labels import LABELS, LEARNT_AS, NOT_CLASSED
 from hematovision.services.cases import CLOSED, the_case
@@ -159,6 +160,8 @@ def _find(album: Album, file: str | None) -> bytes | None:
         data = album.files.get(file or "")
         photo = album.decoder.decode(data, max_pixels=album.max_pixels)
         return strip(data, photo, album.decoder)
+    except PicturesAwayError:
+        raise
     except (PictureGoneError, SealBrokenError, HematoVisionError):
         return None
 

@@ -14,6 +14,7 @@ from hematovision.errors import (
     ModelMissingError,
     ModelUnknownError,
     NothingConfirmedError,
+    PicturesAwayError,
 )
 from hematovision.labels import LEARNT_AS
 from hematovision.services.batches import keep_shadow
@@ -132,6 +133,8 @@ def _read(
     """Read one photo; False where it is not kept any more."""
     try:
         pixels = album.decoder.decode(album.files.get(file), max_pixels=album.max_pixels)
+    except PicturesAwayError:
+        raise
     except (PictureGoneError, SealBrokenError, HematoVisionError):
         return False
     keep_shadow(album.database, photo_id, reader, pixels, clock, door="terminal")

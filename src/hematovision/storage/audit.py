@@ -141,6 +141,9 @@ class AuditStore:
         if last is None or last.digest is None:
             last = self._begin(last, events[0])
             chained.append(last)
+        elif not self._custody.is_proved:
+            # Of machines that start at once with keys of their own one has begun the chain.
+            self._custody.check(self.the_key() or "")
         for event in events:
             stored = event.stored(last.id + 1)
             said = Values(_given(event.before), _given(event.after))
@@ -186,6 +189,11 @@ class AuditStore:
         return self._first(
             asked_events().where(EVENTS.c.action == BEGUN, EVENTS.c.digest.is_not(None))
         )
+
+    def the_key(self) -> str | None:
+        """Say what the key is called that the chain was begun with; None where there is none."""
+        begun = self.find_begun()
+        return str(begun.details.get("key")) if begun else None
 
     def forget(self, case_id: int) -> None:
         """Erase what events say of a case that can be forgotten; the chain stays whole."""

@@ -1,7 +1,8 @@
 """How far the record had come, kept outside of the database: a file that is only appended to.
 
 Whoever has the database alone cannot cut the record's tail or write another one unseen, for a line
-of this file says which digest stood at which number.
+of this file says which digest stood at which number. Where several machines write the record,
+`checkpoint_objects` keeps them where all reach them.
 """
 
 import fcntl
@@ -15,7 +16,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 
+from hematovision.errors import HematoVisionError
 from hematovision.storage.chain import NOTHING, Chain, encode
+from hematovision.storage.keys import place_private
 
 FILE = "audit_checkpoints"
 EVENTS = 100
@@ -23,6 +26,8 @@ EVENTS = 100
 EVERY = timedelta(minutes=1)
 """...and with the first event after so long."""
 LONGEST_LINE = 4096
+ALONE = "alone"
+"""What is signed in the place of the line before where there is none and many write at once."""
 
 log = logging.getLogger(__name__)
 
@@ -60,8 +65,10 @@ class Checkpoint:
         return encode(_words(self.head) | {"signature": self.signature})
 
     def fits(self, chain: Chain, previous: str) -> bool:
-        """Tell whether it was written with the key, behind a line with this signature."""
-        return self.signature == _sign(chain, previous, self.head)
+        """Tell whether it was written with the key, behind a line with this signature or alone."""
+        return self.signature in (
+            sign_checkpoint(chain, before, self.head) for before in (previous, ALONE)
+        )
 
 
 @dataclass(slots=True)
@@ -90,7 +97,7 @@ class Checkpoints:
             self._since, self._last = 0, head.at
         try:
             self.append(chain, head)
-        except OSError as error:
+        except (OSError, HematoVisionError) as error:
             log.error("The audit record has no checkpoint at event %d: %s", head.id, error)
 
     def append(self, chain: Chain, head: Head) -> Checkpoint:
@@ -105,7 +112,7 @@ class Checkpoints:
             last = _last(stream)
             if last and last.head.id >= head.id:
                 return last
-            signature = _sign(chain, last.signature if last else NOTHING, head)
+            signature = sign_checkpoint(chain, last.signature if last else NOTHING, head)
             checkpoint = Checkpoint(head, signature)
             # What a crash has left of a line gets a line of its own.
             stream.write(_break_before(stream) + checkpoint.line.encode() + b"\n")
@@ -121,6 +128,28 @@ class Checkpoints:
         """
         return read_checkpoints(self.file) if self.file.exists() else []
 
+    def lines(self) -> bytes:
+        """Give all of it as lines, for a backup; without one that is just being written.
+
+        Raises:
+            OSError: If it cannot be read.
+        """
+        content = self.file.read_bytes() if self.file.exists() else b""
+        return content[: content.rfind(b"\n") + 1]
+
+    def is_empty(self) -> bool:
+        """Tell whether there is none, of this record or of another."""
+        return not self.file.exists()
+
+    def bring(self, lines: bytes) -> None:
+        """Take the lines of a backup, where there is none.
+
+        Raises:
+            FileExistsError: If there is one.
+            OSError: If it cannot be written.
+        """
+        place_private(self.file.parent, {self.file.name: lines.decode()})
+
 
 def read_checkpoints(file: Path) -> Sequence[Checkpoint | None]:
     """Read checkpoints, a line each; None for a line that is none.
@@ -128,7 +157,12 @@ def read_checkpoints(file: Path) -> Sequence[Checkpoint | None]:
     Raises:
         OSError: If the file cannot be read.
     """
-    return list(_parsed(file.read_bytes().splitlines()))
+    return split_checkpoints(file.read_bytes())
+
+
+def split_checkpoints(content: bytes) -> Sequence[Checkpoint | None]:
+    """Read checkpoints out of lines; None for a line that is none."""
+    return list(_parsed(content.splitlines()))
 
 
 def _parsed(lines: Sequence[bytes]) -> Iterator[Checkpoint | None]:
@@ -163,5 +197,6 @@ def _words(head: Head) -> dict[str, object]:
     }
 
 
-def _sign(chain: Chain, previous: str, head: Head) -> str:
+def sign_checkpoint(chain: Chain, previous: str, head: Head) -> str:
+    """Sign how far the record has come, behind a line with this signature."""
     return chain.sign(f"checkpoint {previous}{encode(_words(head))}")

@@ -40,6 +40,7 @@ from hematovision.storage.locator_checks import LocatorCheckStore
 from hematovision.storage.models import ModelStore
 from hematovision.storage.overviews import OverviewStore
 from hematovision.storage.photos import PhotoStore
+from hematovision.storage.places import PlaceUnusableError
 from hematovision.storage.private import keep_file
 from hematovision.storage.quality import QualityStore
 from hematovision.storage.readings import ReadingStore
@@ -243,9 +244,9 @@ class Database:
             ValueError: If it is no key.
         """
         with self.reading() as records:
-            begun = records.audit.find_begun()
-        if begun:
-            self.custody.check(str(begun.details.get("key")))
+            key = records.audit.the_key()
+        if key is not None:
+            self.custody.check(key)
 
     def forget_deleted(self) -> None:
         """Leave nothing of deleted rows in SQLite's files; PostgreSQL does so by itself, later.
@@ -281,17 +282,31 @@ class Database:
         engine = self.engine.execution_options(**{READING: True})
         return version_of(engine) == newest_version()
 
+    @property
+    def is_shared(self) -> bool:
+        """Tell whether other machines can reach it."""
+        return self.engine.dialect.name != "sqlite"
+
     def close(self) -> None:
         """Let go of every connection."""
         self.engine.dispose()
 
 
-def open_database(address: str, folder: Path, *, with_key: bool = True) -> Database:
+def open_database(
+    address: str,
+    folder: Path,
+    *,
+    keys: Path | None = None,
+    checkpoints: str = "",
+    with_key: bool = True,
+) -> Database:
     """Open the database, make it where there is none, and bring it up to date.
 
     Args:
         address: As SQLAlchemy writes it; empty for a SQLite file in the folder.
         folder: The data folder.
+        keys: The folder of the keys; the data folder where it is left out.
+        checkpoints: Where all machines keep checkpoints; empty for a file in the data folder.
         with_key: Whether the key of the audit record must be at hand, as for all who write.
 
     Raises:
@@ -300,7 +315,7 @@ def open_database(address: str, folder: Path, *, with_key: bool = True) -> Datab
             cannot be continued with the key in the folder.
         OSError: If the folder cannot be written.
     """
-    database = connect(address, folder)
+    database = connect(address, folder, keys=keys, checkpoints=checkpoints)
     try:
         upgrade(database.engine)
         if with_key:
@@ -318,14 +333,21 @@ def open_database(address: str, folder: Path, *, with_key: bool = True) -> Datab
     return database
 
 
-def connect(address: str, folder: Path) -> Database:
+def connect(
+    address: str, folder: Path, *, keys: Path | None = None, checkpoints: str = ""
+) -> Database:
     """Reach the database without looking into it; its tables may be old, or none.
 
+    Args, but for the last, are those of `open_database`.
+
     Raises:
-        DatabaseUnusableError: If its address cannot be understood, or its driver is not installed.
+        DatabaseUnusableError: If an address cannot be understood, or a driver is not installed.
         OSError: If the folder cannot be written.
     """
-    return Database(_engine(address, folder), Custody(folder))
+    try:
+        return Database(_engine(address, folder), Custody(folder, keys, checkpoints))
+    except PlaceUnusableError as error:
+        raise DatabaseUnusableError(str(error)) from error
 
 
 def upgrade(engine: Engine, to: str = "head") -> None:

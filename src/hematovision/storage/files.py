@@ -1,25 +1,24 @@
 """Pictures that are kept: sealed, in a private folder or wherever fsspec reaches."""
 
-import errno
+import logging
 import re
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-import fsspec
-
-from hematovision.errors import StorageFullError
+from hematovision.errors import PicturesAwayError
+from hematovision.storage.places import DRAFT, Place, open_place
 from hematovision.storage.sealing import Seal, SealBrokenError
 
 NAME_BYTES = 16
 NAME = re.compile(r"[0-9A-Za-z][\w.-]*", re.ASCII)
 """What a picture can be called; whatever a row says, no name leads out of the folder."""
-DRAFT = ".draft"
-NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-"""What the system says where a file finds no room."""
+FAN = 2
+"""So much of a name names its folder."""
+
+log = logging.getLogger(__name__)
 
 
 class PictureGoneError(Exception):
@@ -57,8 +56,7 @@ class Files:
             made: Its bytes.
         """
         self._write(f"{name}.{what}", made)
-        system, path = self._place(name)
-        if not system.exists(path):
+        if not self._place.has(_path(name)):
             # It was thrown away while this was made.
             self.delete(name)
 
@@ -82,9 +80,18 @@ class Files:
         """Throw a picture away, and what was made from it; one that is gone stays gone."""
         if not NAME.fullmatch(name):
             return
-        system, _ = self._place(name)
         for each in self._all_of(name):
-            system.rm_file(each)
+            self._place.delete(each)
+
+    def discard(self, name: str) -> None:
+        """Throw a picture away of which no row speaks any more; where it is kept may not answer.
+
+        What is left then is found and thrown away by a worker.
+        """
+        try:
+            self.delete(name)
+        except PicturesAwayError:
+            log.warning("Picture %s is to be thrown away later", name)
 
     def get_sealed(self, name: str) -> bytes:
         """Give a picture as it is kept, for a copy of everything.
@@ -92,12 +99,10 @@ class Files:
         Raises:
             PictureGoneError: If it is not there, or the name can be none.
         """
-        system, path = self._place(name)
         try:
-            sealed: bytes = system.cat_file(path)
+            return self._place.read(_path(name))
         except FileNotFoundError as error:
             raise PictureGoneError(f"Picture {name} is not where it was kept.") from error
-        return sealed
 
     def put_sealed(self, name: str, sealed: bytes) -> None:
         """Put a picture back as it was kept."""
@@ -144,10 +149,11 @@ class Files:
 
     def names(self, *, before: datetime) -> Iterator[str]:
         """Walk the names of all pictures that were written before a moment."""
-        system, root = fsspec.core.url_to_fs(self.root)
-        for path, found in system.find(root, detail=True).items():
-            if _written(found) < before:
-                yield path.rpartition("/")[2].partition(".")[0]
+        for path, written in self._place.walk():
+            folder, _, name = path.rpartition("/")
+            # Beside the pictures others keep what is theirs.
+            if written < before and folder == name[:FAN]:
+                yield name.partition(".")[0]
 
     def check(self) -> None:
         """Insist that pictures can be kept, found and thrown away.
@@ -162,40 +168,22 @@ class Files:
             self.delete(name)
 
     def is_empty(self) -> bool:
-        """Tell whether no picture is kept."""
-        system, root = fsspec.core.url_to_fs(self.root)
-        return not system.exists(root) or not system.find(root)
+        """Tell whether nothing is kept, of whatever kind."""
+        return next(self._place.walk(), None) is None
+
+    @property
+    def _place(self) -> Place:
+        return Place(self.root)
 
     def _all_of(self, name: str) -> Sequence[str]:
         """List the paths of a picture and of what was made from it."""
-        system, path = self._place(name)
-        folder = path.rpartition("/")[0]
-        found = system.ls(folder, detail=False) if system.isdir(folder) else ()
-        return [each for each in found if each.rpartition("/")[2].startswith(name)]
+        return self._place.list(name[:FAN], name)
 
     def _write(self, name: str, content: bytes) -> None:
         self._put(name, self.seal.seal(content, _purpose(name)))
 
     def _put(self, name: str, sealed: bytes) -> None:
-        system, path = self._place(name)
-        system.makedirs(path.rpartition("/")[0], exist_ok=True)
-        # Whole under another name first: who is killed here leaves no half picture.
-        draft = f"{path}.{secrets.token_hex(4)}{DRAFT}"
-        try:
-            system.pipe_file(draft, sealed)
-        except OSError as error:
-            if error.errno not in NO_ROOM:
-                raise
-            # What was begun takes room as well.
-            system.rm_file(draft)
-            raise StorageFullError("There is no room left for pictures.") from error
-        system.mv(draft, path)
-
-    def _place(self, name: str) -> tuple[fsspec.AbstractFileSystem, str]:
-        if not NAME.fullmatch(name):
-            raise PictureGoneError("There is no such picture.")
-        system, root = fsspec.core.url_to_fs(self.root)
-        return system, f"{root}/{name[:2]}/{name}"
+        self._place.write(_path(name), sealed)
 
 
 def open_files(address: str, data_folder: Path, seal: Seal) -> Files:
@@ -206,20 +194,21 @@ def open_files(address: str, data_folder: Path, seal: Seal) -> Files:
             empty.
         data_folder: Private to the server.
         seal: Seals every picture.
+
+    Raises:
+        PlaceUnusableError: If the address cannot be understood, or its package is missing.
     """
     if address:
-        return Files(address.rstrip("/"), seal)
+        return Files(open_place(address).root, seal)
     folder = data_folder.absolute() / "pictures"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return Files(str(folder), seal)
 
 
-def _written(found: Mapping[str, Any]) -> datetime:
-    """Say when a file was written, as a folder or a store of objects tells it; else just now."""
-    when = found.get("mtime") or found.get("LastModified") or found.get("created")
-    if isinstance(when, int | float):
-        return datetime.fromtimestamp(when, UTC)
-    return when if isinstance(when, datetime) else datetime.now(UTC)
+def _path(name: str) -> str:
+    if not NAME.fullmatch(name):
+        raise PictureGoneError("There is no such picture.")
+    return f"{name[:FAN]}/{name}"
 
 
 def _purpose(name: str) -> str:

@@ -78,7 +78,13 @@ def create_app(
     app = watch.Application(__name__)
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    database = database or open_database(settings.database_url, settings.data_folder)
+    database = database or open_database(
+        settings.database_url,
+        settings.data_folder,
+        keys=settings.keys,
+        checkpoints=settings.checkpoints,
+    )
+    proxies.init_app(app, settings)
     # First, so that what refuses a request is watched as well.
     watch.init_app(app, settings, database)
     wiring.init_app(app, settings, reader, database, queue, decoder)
@@ -123,6 +129,4 @@ def create_app(
     webhooks.init_app(app)
     audit.init_app(app)
     api.init_app(app)
-    # Last, so that it stands before all others.
-    proxies.init_app(app, settings)
     return app

@@ -85,6 +85,7 @@ from hematovision.errors import (
     PhotoFiledError,
     PhotoUnknownError,
     PictureNotKeptError,
+    PicturesAwayError,
     ProviderRefusedError,
     ProviderUnreachableError,
     QueueFullError,
@@ -120,7 +121,7 @@ from hematovision.errors import (
     megabytes,
 )
 from hematovision.observing.logs import request_id
-from hematovision.storage.files import NO_ROOM
+from hematovision.storage.places import NO_ROOM
 from hematovision.web.looks import refuse
 from hematovision.web.uploads import asks_for_json, is_under_api
 from hematovision.web.vocabulary import advice_of, message_of
@@ -218,6 +219,7 @@ STATUS_OF: dict[type[HematoVisionError], HTTPStatus] = {
     BusyError: HTTPStatus.SERVICE_UNAVAILABLE,
     QueueFullError: HTTPStatus.SERVICE_UNAVAILABLE,
     DatabaseAwayError: HTTPStatus.SERVICE_UNAVAILABLE,
+    PicturesAwayError: HTTPStatus.SERVICE_UNAVAILABLE,
     StorageFullError: HTTPStatus.INSUFFICIENT_STORAGE,
     WebhookInvalidError: HTTPStatus.UNPROCESSABLE_ENTITY,
     WebhookUnknownError: HTTPStatus.NOT_FOUND,

@@ -17,6 +17,8 @@ FRESH_SECONDS = 2.0
 PATIENCE_SECONDS = 5.0
 
 KEY = "hematovision_readiness"
+DRAINING = "hematovision_draining"
+"""Tells whether this server is about to end; `deploy/gunicorn.conf.py` puts another there."""
 WELL, FAILED = "ok", "failed"
 
 blueprint = Blueprint("health", __name__)
@@ -43,6 +45,8 @@ def live() -> dict[str, str]:
 @at_any_host
 def ready() -> tuple[dict[str, object], int]:
     """Say by name what this process needs and whether it is well; 503 where something is not."""
+    if current_app.extensions[DRAINING]():
+        return {"status": FAILED, "checks": {"draining": FAILED}}, 503
     kept = cast("Kept[Mapping[str, bool]]", current_app.extensions[KEY])
     found = kept.get()
     # Without an answer nobody knows which of them it is.
@@ -60,4 +64,5 @@ def init_app(app: Flask) -> None:
     wiring = app.extensions["hematovision"]
     needs = Needs(wiring.database, wiring.files, wiring.shelf, wiring.settings.data_folder)
     app.extensions[KEY] = Kept(needs.check, FRESH_SECONDS, PATIENCE_SECONDS)
+    app.extensions[DRAINING] = lambda: False
     app.register_blueprint(blueprint)

@@ -1,82 +1,62 @@
-"""From where and how somebody comes, where a proxy stands before the server and says so."""
+"""From where and how somebody comes, as a proxy before this server says, and nobody else.
 
-from collections.abc import Iterable, Sequence
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
-from typing import TYPE_CHECKING, Any
+Whichever server runs the application: what others say of it is dropped before anything reads it.
+"""
+
+import ipaddress
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
-from hematovision.config import Settings
+from hematovision.config import ANY_PROXY, Settings
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-Networks = Sequence[IPv4Network | IPv6Network]
 SAID = (
     "HTTP_FORWARDED",
-    "HTTP_X_FORWARDED_BY",
-    "HTTP_X_FORWARDED_FOR",
-    "HTTP_X_FORWARDED_HOST",
-    "HTTP_X_FORWARDED_PORT",
-    "HTTP_X_FORWARDED_PREFIX",
-    "HTTP_X_FORWARDED_PROTO",
+    *(f"HTTP_X_FORWARDED_{what}" for what in ("FOR", "PROTO", "HOST", "PORT", "PREFIX", "BY")),
 )
-"""What proxies say; nothing behind this room sees it."""
+"""What proxies say."""
+BELIEVED = {"HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO"}
 
 
-class Proxies:
-    """Believes the proxies of some networks from where and how somebody comes, and nobody else.
+class Proxied:
+    """Believes one proxy, one step, as to address and scheme."""
 
-    Every server of this program needs it, so it stands before the application and not in the
-    server's own options: gunicorn has none for the address.
-    """
+    def __init__(self, app: "WSGIApplication", proxy: str) -> None:
+        """Take whom to believe.
 
-    def __init__(self, application: "WSGIApplication", networks: Networks) -> None:
-        """Stand before an application."""
-        self._application, self._networks = application, networks
+        Args:
+            app: What is served.
+            proxy: An address, a network, `*` for whoever asks, or empty for nobody.
+        """
+        self._app = app
+        self._fixed = ProxyFix(app, x_for=1, x_proto=1)
+        self._proxy = proxy
+        self._network = None if proxy in {"", ANY_PROXY} else ipaddress.ip_network(proxy)
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
-        """Put what is believed where the application looks for it."""
-        said = {name: environ.pop(name, "") for name in SAID}
-        if self._is_ours(environ.get("REMOTE_ADDR", "")):
-            environ["REMOTE_ADDR"] = self._come_from(environ, said["HTTP_X_FORWARDED_FOR"])
-            environ["wsgi.url_scheme"] = _scheme(said["HTTP_X_FORWARDED_PROTO"])
-        return self._application(environ, start_response)
+        """Answer a request."""
+        is_believed = self._believes(environ.get("REMOTE_ADDR", ""))
+        for name in SAID:
+            if not (is_believed and name in BELIEVED):
+                environ.pop(name, None)
+        return (self._fixed if is_believed else self._app)(environ, start_response)
 
-    def _come_from(self, environ: "WSGIEnvironment", said: str) -> str:
-        """Give the last address that is none of our proxies': those before it anybody may write."""
-        found: str = environ["REMOTE_ADDR"]
-        for address in reversed([part.strip() for part in said.split(",")]):
-            if _read(address) is None:
-                return found
-            found = address
-            if not self._is_ours(address):
-                return found
-        return found
-
-    def _is_ours(self, text: str) -> bool:
-        address = _read(text)
-        return address is not None and any(address in network for network in self._networks)
+    def _believes(self, address: str) -> bool:
+        if self._network is None:
+            return self._proxy == ANY_PROXY
+        try:
+            return ipaddress.ip_address(address) in self._network
+        except ValueError:
+            return False
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    """Stand before the application."""
-    app.wsgi_app = Proxies(app.wsgi_app, settings.trusted_proxy)  # type: ignore[method-assign]
-
-
-def _read(text: str) -> Any:
-    """Read an address; None where it is none."""
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return None
-    # A socket for both kinds writes the old ones in the new form.
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return mapped or address
-
-
-def _scheme(said: str) -> str:
-    """Give what the last proxy saw: https or, where it says nothing else, http."""
-    return "https" if said.rpartition(",")[2].strip().lower() == "https" else "http"
+    """Believe the proxy of the settings alone."""
+    app.wsgi_app = Proxied(app.wsgi_app, settings.trusted_proxy)  # type: ignore[method-assign]

@@ -87,7 +87,7 @@ def at_any_host(view: View) -> View:
 def init_app(app: Flask, settings: Settings) -> None:
     """Close the application, and open it as far as it is meant to be open."""
     app.config.from_mapping(
-        SECRET_KEY=settings.secret_key or keep_secret_key(settings.data_folder),
+        SECRET_KEY=settings.secret_key or keep_secret_key(settings.keys),
         SESSION_COOKIE_NAME="hematovision",
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",

@@ -15,6 +15,7 @@ from hematovision.services.recording import Record
 from hematovision.services.shelf import Shelf
 from hematovision.services.sign_ins import Stay
 from hematovision.storage.database import Database
+from hematovision.storage.depot import open_depot
 from hematovision.storage.files import Files, open_files
 from hematovision.storage.keys import open_seal
 from hematovision.storage.sealing import Seal
@@ -99,16 +100,17 @@ def init_app(
     decoder: Decoder,
 ) -> None:
     """Load the model unless a reader is given in the place of the shipped one."""
+    seal = open_seal(settings.keys)
     shelf = Shelf(
         database,
         settings.data_folder,
         settings.model_folder,
         load_reader,
         threads=settings.threads,
+        depot=open_depot(settings.shared, seal),
     )
     if reader is not None:
         shelf.put(reader)
-    seal = open_seal(settings.data_folder)
     files = open_files(settings.pictures_url, settings.data_folder, seal)
     wiring = Wiring(settings, shelf, database, files, queue or NoQueue(), seal, decoder)
     app.extensions["hematovision"] = wiring
