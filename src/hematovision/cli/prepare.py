@@ -44,6 +44,7 @@ def _prepare(settings: Settings) -> bool:
     settings = starting.prepare(settings)
     database = open_records(settings)
     try:
+        database.custody.chain.name  # noqa: B018 - makes the key of the record where there is none
         _try(open_pictures(settings).check)
         if settings.admin_password_file and not accounts.has_administrator(database):
             password = read_password(settings.admin_password_file)
