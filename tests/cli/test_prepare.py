@@ -44,7 +44,9 @@ def test_first_administrator_gets_the_password_of_the_file_once(
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        pytest.param({"pictures_url": "file:///proc/none"}, "Pictures cannot be kept", id="pictures"),
+        pytest.param(
+            {"pictures_url": "file:///proc/none"}, "Pictures cannot be kept", id="pictures"
+        ),
         pytest.param({"database_url": "postgres://nobody@/x?host=/none"}, "database", id="rows"),
     ],
 )

@@ -162,7 +162,9 @@ def test_services_of_compose_do_their_work_while_machines_go(laboratory: Laborat
         gallery = laboratory.get("/cases/1/review")
         assert gallery.ok
         assert "26-0837" in gallery.text
-        assert laboratory.get("/cases/1/cells/1.jpg?side=64").headers["Content-Type"] == "image/jpeg"
+        assert (
+            laboratory.get("/cases/1/cells/1.jpg?side=64").headers["Content-Type"] == "image/jpeg"
+        )
 
     # A program, with a token that the same image makes at the terminal.
     words = ("hematovision", "users", "token", "administrator", "--scope", "read_photos")

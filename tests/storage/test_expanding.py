@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, text
 from tests.storage.expanding import losses, tables_of
 
 from hematovision.storage.database import (
@@ -28,7 +28,7 @@ NEXT = f"{int(OWN) + 1:04}"
 def put(database: Database, revision: str) -> None:
     """Say that the tables are those of another version."""
     with database.engine.begin() as connection:
-        connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{revision}'")
+        connection.execute(text("UPDATE alembic_version SET version_num = :it"), {"it": revision})
 
 
 @pytest.mark.parametrize(
