@@ -24,7 +24,7 @@ from tests.vision.networks import write_tiny_model
 PHOTOS = 30
 REQUESTS = 50
 SECONDS = 30
-SECRETS = "secrets"
+FOLDER = "secrets"
 
 
 @dataclass(slots=True)
@@ -74,7 +74,7 @@ def laboratory(tmp_path: Path) -> Iterator[Laboratory]:
             store = stack.enter_context(objects())
         except LookupError as error:
             skip_or_fail(str(error))
-        secrets = tmp_path / SECRETS
+        secrets = tmp_path / FOLDER
         subprocess.run(  # noqa: S603 - our own script
             ["/bin/sh", "deploy/secrets.sh", HOST, secrets],
             cwd=ROOT,
@@ -134,7 +134,7 @@ def answers(laboratory: Laboratory) -> bool:
 
 
 def sign_in(laboratory: Laboratory) -> requests.Response:
-    password = (laboratory.machine.folder / SECRETS / "admin_password").read_text().strip()
+    password = (laboratory.machine.folder / FOLDER / "admin_password").read_text().strip()
     return laboratory.send("/sign-in", "/sign-in", name="administrator", password=password)
 
 

@@ -55,11 +55,8 @@ def test_all_that_a_pod_asks_for_is_made_here_or_in_the_example(kind: str, name:
     assert ("ServiceAccount", pod["serviceAccountName"]) in made
     (box,) = pod["containers"]
     assert [("ConfigMap", one["configMapRef"]["name"]) in made for one in box["envFrom"]] == [True]
-    secrets = {
-        v["secret"]["secretName"]: v["name"]
-        for v in pod["volumes"]
-        if "secret" in v and not v["secret"].get("optional")
-    }
+    mounted = [(v["secret"], v["name"]) for v in pod["volumes"] if "secret" in v]
+    secrets = {one["secretName"]: name for one, name in mounted if not one.get("optional")}
     places = {mount["name"]: mount["mountPath"] for mount in box["volumeMounts"]}
     files = {
         f"{places[volume]}/{key}"
