@@ -7,14 +7,16 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def test_gunicorn_accepts_the_line_of_the_procfile(tmp_path: Path) -> None:
-    line, _ = (ROOT / "Procfile").read_text().splitlines()
+    _, line, _ = (ROOT / "Procfile").read_text().splitlines()
     name, _, command = line.partition(": ")
-    program, *arguments = command.split()
-    assert (name, program) == ("web", "gunicorn")
+    assert name == "web"
+    shell, script, program, *arguments = command.split()
+    assert program == "gunicorn"
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(  # noqa: S603 - our own program
-        [Path(sys.executable).with_name(program), "--check-config", *arguments],
+        [f"/bin/{shell}", script, program, "--check-config", *arguments],
         cwd=ROOT,
-        env=os.environ | {"HEMATOVISION_DATA_FOLDER": str(tmp_path)},
+        env=os.environ | {"HEMATOVISION_DATA_FOLDER": str(tmp_path), "PATH": path},
         capture_output=True,
         text=True,
         check=False,
@@ -36,8 +38,8 @@ def test_application_decodes_in_processes_of_their_own(tmp_path: Path) -> None:
 
 
 def test_procfile_names_a_worker() -> None:
-    _, line = (ROOT / "Procfile").read_text().splitlines()
-    assert line == "worker: hematovision worker"
+    _, _, line = (ROOT / "Procfile").read_text().splitlines()
+    assert line == "worker: sh deploy/platform.sh hematovision worker"
 
 
 def test_root_file_is_a_few_lines_that_make_the_application() -> None:

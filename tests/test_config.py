@@ -161,6 +161,24 @@ def test_every_setting_is_documented_once() -> None:
     assert sorted(documented) == sorted(VARIABLES)
 
 
+@pytest.mark.parametrize("name", ["database_url", "queue_url"])
+def test_address_with_a_password_may_stand_in_a_file(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "address"
+    file.write_text("redis://:hush@host\nnot this line\n")
+    given = {f"{PREFIX}{name.upper()}_FILE": str(file), f"{PREFIX}{name.upper()}": "other://"}
+    settings = Settings.from_environment(given)
+    assert getattr(settings, name) == "redis://:hush@host"
+    assert "hush" not in repr(settings)
+
+
+def test_file_of_an_address_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    none, no_text = tmp_path / "none", tmp_path / "no_text"
+    no_text.write_bytes(b"\xff")
+    for file, words in ((none, "No such file"), (no_text, "it is no text")):
+        with pytest.raises(ValueError, match=f"DATABASE_URL_FILE is '{file}': {words}"):
+            Settings.from_environment({f"{PREFIX}DATABASE_URL_FILE": str(file)})
+
+
 def test_folder_of_a_user_whom_nobody_knows_is_named() -> None:
     with pytest.raises(ValueError, match="HEMATOVISION_DATA_FOLDER is '~nosuchuser/x'"):
         Settings.from_environment({"HEMATOVISION_DATA_FOLDER": "~nosuchuser/x"})

@@ -146,7 +146,10 @@ def declared(*extras: str) -> set[str]:
     asked = project["dependencies"] + [
         line for extra in extras for line in project["optional-dependencies"][extra]
     ]
-    return {normalised(re.split(r"[\s<>=;\[]", line)[0]) for line in asked}
+    # An extra may ask for others of ours.
+    own = [re.findall(r"\w+", line)[1:] for line in asked if line.startswith("hematovision[")]
+    names = {normalised(re.split(r"[\s<>=;\[]", line)[0]) for line in asked}
+    return names.union(*(declared(*extras) for extras in own))
 
 
 def normalised(name: str) -> str:

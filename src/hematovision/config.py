@@ -63,6 +63,8 @@ TEXTS = {
     "oidc_roles",
     "oidc_name",
 }
+IN_FILES = ("database_url", "queue_url")
+"""What holds a password, and may stand in the first line of a file that `_file` names."""
 CHOICES = {"log_format": ("text", "json"), "traces": ("off", "otlp")}
 WORDS = {"yes": True, "true": True, "on": True, "1": True} | {
     "no": False,
@@ -100,6 +102,7 @@ class Settings:
             many as there are cores, 2 to 4.
         database_url: Where all but pictures is kept, as SQLAlchemy writes it; a file in
             `data_folder` when empty.
+        database_url_file: Holds `database_url` in its first line.
         admin_password_file: Holds the password that the first administrator gets.
         pictures_url: Where pictures are kept, sealed: a folder, or an address that fsspec knows,
             such as `s3://bucket/folder`; `pictures` in `data_folder` when empty. At an address,
@@ -110,6 +113,7 @@ class Settings:
             at again.
         queue_url: Wakes those who read photos, such as `redis://host`; a file in `data_folder` when
             empty.
+        queue_url_file: Holds `queue_url` in its first line.
         idle_minutes: Who asks for nothing so long must sign in again.
         session_hours: After so long everybody must sign in again.
         rate_limit: So often somebody who is signed in, or all their programs, may ask; `off` for no
@@ -160,11 +164,13 @@ class Settings:
     threads: int = 0
     decoders: int = 0
     database_url: str = field(default="", repr=False)
+    database_url_file: Path | None = None
     admin_password_file: Path | None = None
     pictures_url: str = ""
     checkpoints_url: str = ""
     keep_pictures: bool = True
     queue_url: str = field(default="", repr=False)
+    queue_url_file: Path | None = None
     idle_minutes: int = 15
     session_hours: int = 12
     rate_limit: str = "600 per minute"
@@ -240,14 +246,17 @@ class Settings:
 
         Raises:
             ValueError: If a number is not a whole number within its range, a switch neither yes nor
-                no, a rate or a network none, a word none of those that are known, or a folder is of
-                a user whom nobody knows.
+                no, a rate or a network none, a word none of those that are known, a folder is of
+                a user whom nobody knows, or a file that holds a setting cannot be read.
         """
         given = {
             name: environment[PREFIX + name.upper()]
             for name in cls.__dataclass_fields__
             if environment.get(PREFIX + name.upper())
         }
+        for name in IN_FILES:
+            if file := given.get(f"{name}_file"):
+                given[name] = _first_line(f"{name}_file", file)
         return replace(cls(), **{name: _parse(name, text) for name, text in given.items()})
 
 
@@ -264,6 +273,14 @@ def _parse(name: str, text: str) -> Any:
     if name.endswith(("_folder", "_file")):
         return _parse_path(name, text)
     return _parse_number(name, text)
+
+
+def _first_line(name: str, text: str) -> str:
+    try:
+        return _parse_path(name, text).read_text().partition("\n")[0].strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise ValueError(f"{PREFIX}{name.upper()} is {text!r}: {reason}") from error
 
 
 def _parse_text(_name: str, text: str) -> str:
@@ -300,6 +317,7 @@ def _parse_inference(name: str, text: str) -> str:
         raise ValueError(
             f"{PREFIX}{name.upper()} is no address such as http://host:8000 or grpc://host:8001."
         )
+    return text
 
 
 def _parse_proxy(name: str, text: str) -> str:

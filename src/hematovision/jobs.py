@@ -135,7 +135,7 @@ def _redis(address: str) -> Any:
         pool = ConnectionPool.from_url(address, socket_connect_timeout=2, socket_timeout=5)
     except ImportError as error:
         raise QueueUnusableError(
-            "HEMATOVISION_QUEUE_URL needs Redis: pip install 'hematovision[scale]'"
+            "HEMATOVISION_QUEUE_URL needs Redis: pip install 'hematovision[server]'"
         ) from error
     except ValueError as error:
         # Never the address itself: it may hold a password.

@@ -15,6 +15,7 @@ from hematovision.cli.keys import keys
 from hematovision.cli.learn import folds, train
 from hematovision.cli.measure import evaluate
 from hematovision.cli.model import model
+from hematovision.cli.prepare import prepare
 from hematovision.cli.references import references
 from hematovision.cli.retention import retention
 from hematovision.cli.serve import serve
@@ -45,6 +46,7 @@ for command in (
     model,
     serve,
     worker,
+    prepare,
     demo,
     users,
     audit,

@@ -97,7 +97,7 @@ def open_traces(version: str, exporter: "SpanExporter | None" = None) -> Traces:
         from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
     except ImportError as error:
         raise TracesUnusableError(
-            f"HEMATOVISION_TRACES needs {error.name}: pip install 'hematovision[scale]'"
+            f"HEMATOVISION_TRACES needs {error.name}: pip install 'hematovision[server]'"
         ) from error
     ours = Resource.create({"service.name": "hematovision", "service.version": version})
     # `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` win.

@@ -60,7 +60,7 @@ class Needs:
         return {name: _is_well(name, check) for name, check in checks.items()}
 
     def _check_database(self) -> None:
-        if not self.database.is_newest():
+        if not self.database.has_fitting_tables():
             raise RuntimeError("The tables are not those of this program.")
 
     def _check_key(self) -> None:

@@ -63,6 +63,9 @@ PRAGMAS = ("journal_mode = WAL", "foreign_keys = ON", "synchronous = FULL", "sec
 MOST_VACUUMED = 2**28
 """Bytes of a file that is written anew within some seconds; so long nobody else writes."""
 
+OLDEST = re.compile(r"(\d{4})\+(\d{4})")
+"""The number of a migration that only adds, and that of the oldest whose programs go on with it."""
+
 FULL = re.compile("disk is full|No space left on device|disk I/O error")
 """What SQLite and PostgreSQL say where there is no room; SQLite also where its log has none."""
 BUG = re.compile("no such|has no column|syntax error")
@@ -272,15 +275,15 @@ class Database:
         finally:
             pooled.close()
 
-    def is_newest(self) -> bool:
-        """Tell whether the tables are those of this program.
+    def has_fitting_tables(self) -> bool:
+        """Tell whether the tables are those of this program, or newer ones that suit it.
 
         Raises:
             SQLAlchemyError: If the database does not answer.
         """
         # Only looking, so that nobody who writes is waited for.
         engine = self.engine.execution_options(**{READING: True})
-        return version_of(engine) == newest_version()
+        return suits(version_of(engine))
 
     @property
     def is_shared(self) -> bool:
@@ -317,7 +320,8 @@ def open_database(
     """
     database = connect(address, folder, keys=keys, checkpoints=checkpoints)
     try:
-        upgrade(database.engine)
+        if not database.has_fitting_tables():
+            upgrade(database.engine)
         if with_key:
             database.check_key()
     except (AuditKeyError, ValueError) as error:
@@ -418,6 +422,18 @@ def _check_links(connection: Connection) -> None:
         raise DatabaseUnusableError("A row of the database speaks of one that is not there.")
 
 
+def suits(revision: str | None) -> bool:
+    """Tell whether this program works with the tables of a migration.
+
+    Args:
+        revision: `0015`, or `0015+0014` where programs of 0014 go on with the tables of 0015.
+    """
+    newest = newest_version()
+    found = OLDEST.fullmatch(revision or "")
+    is_newer = bool(found and newest and found[1] > newest[:4] >= found[2])
+    return revision == newest or is_newer
+
+
 @cache
 def newest_version() -> str | None:
     """Say which migration this program's tables are at."""
@@ -428,7 +444,8 @@ def _engine(address: str, folder: Path) -> Engine:
     """Make the engine; SQLite is told to behave like a database that several people use."""
     try:
         url = make_url(address or f"sqlite:///{(folder / FILE).absolute()}")
-        if url.drivername == "postgresql":
+        # Platforms still write the short name, which SQLAlchemy knows no more.
+        if url.drivername in {"postgresql", "postgres"}:
             url = url.set(drivername="postgresql+psycopg")
         is_file = url.get_backend_name() == "sqlite"
         options: dict[str, Any] = {"connect_args": {"timeout": BUSY_SECONDS}} if is_file else {}
@@ -438,7 +455,7 @@ def _engine(address: str, folder: Path) -> Engine:
     except (ArgumentError, ModuleNotFoundError) as error:
         raise DatabaseUnusableError(
             f"HEMATOVISION_DATABASE_URL cannot be used: {error}. It looks like "
-            "postgresql://user:password@host/database and needs: pip install 'hematovision[scale]'"
+            "postgresql://user:password@host/database and needs: pip install 'hematovision[server]'"
         ) from error
     if is_file:
         event.listen(engine, "connect", _prepare_file)
