@@ -4,6 +4,7 @@ from typing import Any
 
 import psutil
 import pytest
+from click.testing import CliRunner
 from tests.archives import (
     insist_on_each_once,
     insist_on_same_answers,
@@ -14,7 +15,9 @@ from tests.conftest import SHARED, skip_or_fail
 from tests.rays import rays
 from tests.vision.networks import write_tiny_model
 
-from hematovision.config import PACKAGED_MODEL
+from hematovision.cli import main
+from hematovision.cli.tools import Tools
+from hematovision.config import PACKAGED_MODEL, Settings
 from hematovision.errors import ModelMissingError, PlaceUnreachableError
 from hematovision.exchange.documents import reading_document
 from hematovision.exchange.places import Place
@@ -81,22 +84,21 @@ def test_every_photo_is_read_once_though_an_actor_is_killed(job: Job, tmp_path: 
 
 @pytest.mark.real_data
 def test_dataset_of_ray_says_what_every_door_says(tmp_path: Path) -> None:
-    photos = sorted((SHARED / "data/bccd/photos").glob("*.jpg"))[:4]
+    photos = list(map(str, sorted((SHARED / "data/bccd/photos").glob("*.jpg"))[:4]))
     if not photos:
         skip_or_fail("the photos of BCCD are not there")
-    job = make_job(PACKAGED_MODEL, tmp_path / "dataset", *photos, max_file_bytes=10**7)
-    read = sum(totals.photos for totals in engine(most=1, cpus=0.5).read(job, plan_of(job)))
-    assert read == 4
+    output = tmp_path / "dataset"
+    words = ["classify", "--engine", "ray", "--readers", "1", "--cpus-per-reader", "0.5"]
+    tools = Tools(Settings(data_folder=tmp_path / "private"))
+    result = CliRunner().invoke(main, [*words, "--output", str(output), *photos], obj=tools)
+    assert result.exit_code == 0, result.stderr
     reader = load_reader(PACKAGED_MODEL, threads=1)
     documents = [
-        {"path": str(path)} | reading_document(read_image(path.read_bytes(), reader=reader).reading)
+        {"path": path}
+        | reading_document(read_image(Path(path).read_bytes(), reader=reader).reading)
         for path in photos
     ]
-    insist_on_same_answers(job.output, documents)
-
-
-def plan_of(job: Job) -> Plan:
-    return Plan(job, done_in(job), job.part_photos)
+    insist_on_same_answers(output, documents)
 
 
 def test_what_goes_wrong_in_an_actor_is_told(job: Job, ray: Any, tmp_path: Path) -> None:
