@@ -18,7 +18,7 @@ from tests.vision.networks import write_tiny_model
 from hematovision.cli import main
 from hematovision.cli.tools import Tools
 from hematovision.config import PACKAGED_MODEL, Settings
-from hematovision.errors import ModelMissingError, PlaceUnreachableError
+from hematovision.errors import EngineFailedError, ModelMissingError, PlaceUnreachableError
 from hematovision.exchange.documents import reading_document
 from hematovision.exchange.places import Place
 from hematovision.services.archive_parts import Done, Job, Part, Plan, Totals, find_done
@@ -133,3 +133,48 @@ def test_part_that_kills_actors_is_left_out_in_the_end(job: Job, ray: Any) -> No
     (said,) = Reader(job, 1, tally)({"part": [part.to_json()]})["said"]
     assert said == Totals()
     assert not Path(job.output).exists()
+
+
+def test_there_are_as_many_actors_as_there_is_room_for() -> None:
+    assert engine(cpus=0.5)._room() == 4
+    assert engine(cpus=2.0)._room() == 1
+    assert engine(cpus=0.0)._room() == 1
+    assert engine(cpus=1.0, gpus=1.0, least=3)._room() == 3
+
+
+@pytest.mark.parametrize(("address", "options"), [("", True), ("10.0.0.1:6379", False)])
+def test_ray_is_joined_or_started_and_given_a_second_try(
+    ray: Any, job: Job, monkeypatch: pytest.MonkeyPatch, address: str, options: bool
+) -> None:
+    tries: list[tuple[str, bool]] = []
+
+    def refuse(address: str, **more: Any) -> None:
+        tries.append((address, "include_dashboard" in more))
+        raise RuntimeError("The node\ntimed out.")
+
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    for name, stub in (("init", refuse), ("is_initialized", bool), ("shutdown", bool)):
+        monkeypatch.setattr(ray, name, stub)
+    with pytest.raises(EngineFailedError, match=r"Ray stopped: timed out\.$"):
+        list(engine().read(job, Plan(job, done_in(job), 4)))
+    assert tries == [(address or "local", options)] * 2
+
+
+def test_ray_of_ones_own_is_ended(ray: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from hematovision.services.archive_ray import _ray
+
+    said: list[str] = []
+    monkeypatch.setattr(ray, "is_initialized", bool)
+    monkeypatch.setattr(ray, "init", lambda *_, **__: said.append("init"))
+    monkeypatch.setattr(ray, "shutdown", lambda: said.append("shutdown"))
+    with _ray():
+        said.append("work")
+    assert said == ["init", "work", "shutdown"]
+
+
+def test_actor_that_says_what_is_wrong_ends_the_run(job: Job) -> None:
+    from hematovision.services.archive_ray import _heard
+
+    assert _heard(Totals(1)) == Totals(1)
+    with pytest.raises(ModelMissingError):
+        _heard(ModelMissingError("No model is loaded."))
