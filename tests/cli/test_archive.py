@@ -193,6 +193,19 @@ def test_options_that_do_not_go_together_are_refused(
     assert not (tmp_path / "out" / "photos").exists()
 
 
+def test_interrupted_run_says_how_to_go_on(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    write_photos(tmp_path / "photos", 1)
+    monkeypatch.setattr("hematovision.services.archives.read_archive", interrupt)
+    result = run("classify", "--output", tmp_path / "out", tmp_path / "photos")
+    assert result.exit_code == 130
+    assert "0 photos, 0 cells in this run. The same command goes on." in result.stderr
+
+
 def test_another_model_is_refused_in_the_same_folder(
     run: Run, tools: Tools, tmp_path: Path
 ) -> None:

@@ -81,5 +81,5 @@ def test_what_failed_can_be_left_out(outcomes: list[Outcome], reader: CellReader
 
 @pytest.mark.parametrize("file", [b"", b"no Parquet", write_cells([])])
 def test_file_of_something_else_is_none_of_ours(file: bytes) -> None:
-    with pytest.raises(ValueError, match=r"Parquet|columns"):
+    with pytest.raises(ValueError, match="not a Parquet file"):
         read_columns(file, ["photo", "status"])

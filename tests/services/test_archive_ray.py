@@ -4,6 +4,7 @@ from typing import Any
 
 import psutil
 import pytest
+from click.testing import CliRunner
 from tests.archives import (
     insist_on_each_once,
     insist_on_same_answers,
@@ -14,8 +15,10 @@ from tests.conftest import SHARED, skip_or_fail
 from tests.rays import rays
 from tests.vision.networks import write_tiny_model
 
-from hematovision.config import PACKAGED_MODEL
-from hematovision.errors import ModelMissingError, PlaceUnreachableError
+from hematovision.cli import main
+from hematovision.cli.tools import Tools
+from hematovision.config import PACKAGED_MODEL, Settings
+from hematovision.errors import EngineFailedError, ModelMissingError, PlaceUnreachableError
 from hematovision.exchange.documents import reading_document
 from hematovision.exchange.places import Place
 from hematovision.services.archive_parts import Done, Job, Part, Plan, Totals, find_done
@@ -81,22 +84,21 @@ def test_every_photo_is_read_once_though_an_actor_is_killed(job: Job, tmp_path: 
 
 @pytest.mark.real_data
 def test_dataset_of_ray_says_what_every_door_says(tmp_path: Path) -> None:
-    photos = sorted((SHARED / "data/bccd/photos").glob("*.jpg"))[:4]
+    photos = list(map(str, sorted((SHARED / "data/bccd/photos").glob("*.jpg"))[:4]))
     if not photos:
         skip_or_fail("the photos of BCCD are not there")
-    job = make_job(PACKAGED_MODEL, tmp_path / "dataset", *photos, max_file_bytes=10**7)
-    read = sum(totals.photos for totals in engine(most=1, cpus=0.5).read(job, plan_of(job)))
-    assert read == 4
+    output = tmp_path / "dataset"
+    words = ["classify", "--engine", "ray", "--readers", "1", "--cpus-per-reader", "0.5"]
+    tools = Tools(Settings(data_folder=tmp_path / "private"))
+    result = CliRunner().invoke(main, [*words, "--output", str(output), *photos], obj=tools)
+    assert result.exit_code == 0, result.stderr
     reader = load_reader(PACKAGED_MODEL, threads=1)
     documents = [
-        {"path": str(path)} | reading_document(read_image(path.read_bytes(), reader=reader).reading)
+        {"path": path}
+        | reading_document(read_image(Path(path).read_bytes(), reader=reader).reading)
         for path in photos
     ]
-    insist_on_same_answers(job.output, documents)
-
-
-def plan_of(job: Job) -> Plan:
-    return Plan(job, done_in(job), job.part_photos)
+    insist_on_same_answers(output, documents)
 
 
 def test_what_goes_wrong_in_an_actor_is_told(job: Job, ray: Any, tmp_path: Path) -> None:
@@ -131,3 +133,48 @@ def test_part_that_kills_actors_is_left_out_in_the_end(job: Job, ray: Any) -> No
     (said,) = Reader(job, 1, tally)({"part": [part.to_json()]})["said"]
     assert said == Totals()
     assert not Path(job.output).exists()
+
+
+def test_there_are_as_many_actors_as_there_is_room_for() -> None:
+    assert engine(cpus=0.5)._room() == 4
+    assert engine(cpus=2.0)._room() == 1
+    assert engine(cpus=0.0)._room() == 1
+    assert engine(cpus=1.0, gpus=1.0, least=3)._room() == 3
+
+
+@pytest.mark.parametrize(("address", "options"), [("", True), ("10.0.0.1:6379", False)])
+def test_ray_is_joined_or_started_and_given_a_second_try(
+    ray: Any, job: Job, monkeypatch: pytest.MonkeyPatch, address: str, options: bool
+) -> None:
+    tries: list[tuple[str, bool]] = []
+
+    def refuse(address: str, **more: Any) -> None:
+        tries.append((address, "include_dashboard" in more))
+        raise RuntimeError("The node\ntimed out.")
+
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    for name, stub in (("init", refuse), ("is_initialized", bool), ("shutdown", bool)):
+        monkeypatch.setattr(ray, name, stub)
+    with pytest.raises(EngineFailedError, match=r"Ray stopped: timed out\.$"):
+        list(engine().read(job, Plan(job, done_in(job), 4)))
+    assert tries == [(address or "local", options)] * 2
+
+
+def test_ray_of_ones_own_is_ended(ray: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from hematovision.services.archive_ray import _ray
+
+    said: list[str] = []
+    monkeypatch.setattr(ray, "is_initialized", bool)
+    monkeypatch.setattr(ray, "init", lambda *_, **__: said.append("init"))
+    monkeypatch.setattr(ray, "shutdown", lambda: said.append("shutdown"))
+    with _ray():
+        said.append("work")
+    assert said == ["init", "work", "shutdown"]
+
+
+def test_actor_that_says_what_is_wrong_ends_the_run(job: Job) -> None:
+    from hematovision.services.archive_ray import _heard
+
+    assert _heard(Totals(1)) == Totals(1)
+    with pytest.raises(ModelMissingError):
+        _heard(ModelMissingError("No model is loaded."))

@@ -167,7 +167,9 @@ def _engine(archive: dict[str, Any]) -> "Engine":
     for name in ("cpus_per_reader", "gpus_per_reader"):
         if archive[name] is not None:
             raise click.UsageError(f"--{name.replace('_', '-')} needs --engine ray.")
-    return LocalEngine(most or len(os.sched_getaffinity(0)))
+    if most or not hasattr(os, "sched_getaffinity"):
+        return LocalEngine(most or os.cpu_count() or 1)
+    return LocalEngine(len(os.sched_getaffinity(0)))
 
 
 def _print(job: "Job", summary: dict[str, Any]) -> None:
