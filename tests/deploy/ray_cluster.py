@@ -119,8 +119,7 @@ def _serve(model: str, token_file: str) -> None:
     from deploy.ray_serve import Arguments, deployment
     from ray import serve
 
-    # Ray gives its agents 15 seconds to start, which nothing can change; without the dashboard's part
-    # they need half as long.
+    # Ray gives its agents 15 seconds to start; without the dashboard's part there is less to load.
     ray._private.utils.get_dashboard_dependency_error = lambda: ImportError("not wanted")
     http, grpc = _free_port(), _free_port()
     with TemporaryDirectory(prefix="hematovision-ray-") as folder:
