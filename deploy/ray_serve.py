@@ -23,7 +23,8 @@ from hematovision.vision.bundle import read_bundle
 from hematovision.vision.open_inference_grpc import METHODS
 from hematovision.vision.served import open_served
 from hematovision.vision.serving_grpc import answer_call
-from hematovision.vision.serving_v2 import Front, Limits
+from hematovision.vision.serving_limits import Limits
+from hematovision.vision.serving_v2 import Front
 from hematovision.vision.together import Together
 
 LIMITS = Limits()

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).resolve().parents[2]
 SERVICER = "hematovision.vision.serving_grpc.add_inference_servicer"
 ATTEMPTS = 3
-"""Ray gives up where its agents need more than 15 seconds to start, which nothing can change."""
+"""Ray gives up where its agents need more than 15 seconds to start."""
 
 SECONDS = 5
 """So long a request may take: one in a replica that is killed is lost now and then, unsaid."""
@@ -70,7 +70,7 @@ def ray_cluster(model: Path, folder: Path) -> Iterator[Cluster]:
         try:
             yield Cluster(*ports, token_file.read_text().strip(), token_file, program)
         finally:
-            program.communicate(timeout=60)
+            _stop(program)
 
 
 def _start(model: Path, token_file: Path, noise: Any) -> "subprocess.Popen[str]":
@@ -94,6 +94,16 @@ def _start(model: Path, token_file: Path, noise: Any) -> "subprocess.Popen[str]"
     )
 
 
+def _stop(program: "subprocess.Popen[str]") -> None:
+    """End the program with its input; Ray's own processes end with it."""
+    try:
+        program.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        program.kill()
+        program.communicate()
+        raise
+
+
 def _answer(program: "subprocess.Popen[str]") -> Any:
     """Give what the program says next; None if it ends instead."""
     assert program.stdout is not None
@@ -109,6 +119,8 @@ def _serve(model: str, token_file: str) -> None:
     from deploy.ray_serve import Arguments, deployment
     from ray import serve
 
+    # Ray gives its agents 15 seconds to start; without the dashboard's part there is less to load.
+    ray._private.utils.get_dashboard_dependency_error = lambda: ImportError("not wanted")
     http, grpc = _free_port(), _free_port()
     with TemporaryDirectory(prefix="hematovision-ray-") as folder:
         ray.init(

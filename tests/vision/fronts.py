@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 from hematovision.vision.bundle import read_bundle
 from hematovision.vision.served import Served, open_served
-from hematovision.vision.serving_v2 import Front, Limits, Reply
+from hematovision.vision.serving_limits import Limits
+from hematovision.vision.serving_v2 import Front, Reply
 from hematovision.vision.together import Together
 
 from .networks import write_whole_model

@@ -12,7 +12,8 @@ from hematovision.vision.open_inference_grpc import (
     messages,
     read_request,
 )
-from hematovision.vision.serving_v2 import Front, RefusedError, model_metadata, server_metadata
+from hematovision.vision.serving_limits import RefusedError
+from hematovision.vision.serving_v2 import Front, model_metadata, server_metadata
 
 CODES = {
     HTTPStatus.BAD_REQUEST: "INVALID_ARGUMENT",

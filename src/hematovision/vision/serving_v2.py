@@ -8,23 +8,26 @@ import hmac
 import json
 import re
 from collections.abc import AsyncIterable, Mapping, Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
-import numpy as np
 from numpy.typing import NDArray
 
 from hematovision.vision.open_inference import (
-    PICTURES,
     VERSION,
     MessageError,
     Wanted,
     pack_response,
     unpack_request,
 )
-from hematovision.vision.served import FREE, VIEW_STEP, Served, Tensor
+from hematovision.vision.served import FREE, Tensor
+from hematovision.vision.serving_limits import (
+    Limits,
+    RefusedError,
+    check_outputs,
+    checked_pictures,
+)
 from hematovision.vision.together import Answer, Job, Together
 
 NAME = "hematovision"
@@ -35,36 +38,6 @@ _HEALTH = re.compile(r"/v2/health/(?:live|ready)")
 _MODEL = re.compile(
     r"/v2/models/(?P<name>[^/]+)(?:/versions/(?P<version>[^/]+))?(?:/(?P<verb>ready|stats|infer))?"
 )
-
-
-class RefusedError(Exception):
-    """A request that is not answered as it asks.
-
-    Attributes:
-        status: Of HTTP.
-    """
-
-    def __init__(self, status: HTTPStatus, reason: str) -> None:
-        """Say why."""
-        super().__init__(reason)
-        self.status = status
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one request may ask for, and how many may wait.
-
-    Attributes:
-        bytes: Of a request.
-        pixels: Of all pictures of a request, and of one run.
-        side: Of a view, in pixels.
-        waiting: Requests that are inside at once; others are told to come again.
-    """
-
-    bytes: int = 16 * 2**20
-    pixels: int = 2**22
-    side: int = 1024
-    waiting: int = 64
 
 
 class Reply(NamedTuple):
@@ -154,8 +127,8 @@ class Front:
                 requests are here.
         """
         outputs = wanted.names or tuple(output.name for output in engine.network.outputs)
-        _check_outputs(engine.network, outputs)
-        pictures = _checked_pictures(engine.network.pictures, arrays, self.limits)
+        check_outputs(engine.network, outputs)
+        pictures = checked_pictures(engine.network.pictures, arrays, self.limits)
         if self._inside >= self.limits.waiting:
             raise RefusedError(
                 HTTPStatus.SERVICE_UNAVAILABLE,
@@ -245,50 +218,6 @@ _TOLD = {None: model_metadata, "ready": _ready, "stats": _statistics}
 
 def _metadata(tensor: Tensor) -> dict[str, Any]:
     return {"name": tensor.name, "datatype": tensor.datatype, "shape": [FREE, *tensor.shape]}
-
-
-def _check_outputs(network: Served, outputs: Sequence[str]) -> None:
-    known = [output.name for output in network.outputs]
-    unknown = [name for name in outputs if name not in known]
-    if unknown:
-        raise RefusedError(
-            HTTPStatus.BAD_REQUEST,
-            f"{network.name} has no output {unknown[0]!r}, but {', '.join(known)}.",
-        )
-
-
-def _checked_pictures(
-    tensor: Tensor, arrays: Mapping[str, NDArray[Any]], limits: Limits
-) -> NDArray[np.uint8]:
-    """Give the one input, if it is one that the network can be run on."""
-    pictures = arrays.get(PICTURES)
-    if pictures is None or len(arrays) > 1 or pictures.dtype != np.uint8:
-        raise RefusedError(HTTPStatus.BAD_REQUEST, f"The one input is {PICTURES!r}, of UINT8.")
-    sides = pictures.shape[1:]
-    if len(sides) != len(tensor.shape) or not pictures.size or not _fits(sides, tensor.shape):
-        raise RefusedError(
-            HTTPStatus.BAD_REQUEST,
-            f"{PICTURES!r} has the shape {[FREE, *tensor.shape]}, not {list(pictures.shape)}; "
-            f"sides of {FREE} are multiples of {VIEW_STEP}.",
-        )
-    if max(sides) > max(limits.side, *tensor.shape):
-        raise RefusedError(
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            f"A view has sides of at most {limits.side} pixels.",
-        )
-    if pictures.size // 3 > limits.pixels:
-        raise RefusedError(
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            f"The pictures of a request have at most {limits.pixels} pixels together.",
-        )
-    return pictures
-
-
-def _fits(sides: Sequence[int], wanted: Sequence[int]) -> bool:
-    return all(
-        side % VIEW_STEP == 0 if one == FREE else side == one
-        for side, one in zip(sides, wanted, strict=True)
-    )
 
 
 def _insist(method: str, wanted: str) -> None:
