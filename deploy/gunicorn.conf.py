@@ -1,9 +1,10 @@
 """gunicorn, as HematoVision needs it: `gunicorn --config deploy/gunicorn.conf.py app:app`.
 
 It does what `hematovision serve` does, for as many processes as `WEB_CONCURRENCY` says. SIGHUP
-takes the settings and the program up anew, and who is being answered is answered to the end. SIGTERM
-lets `/readyz` say no for `HEMATOVISION_DRAIN_SECONDS` while everything is still answered, so that
-what stands before it sends nobody here any more; then what has begun is answered, and it ends.
+takes the settings and the program up anew, and who is being answered is answered to the end.
+SIGTERM lets `/readyz` say no for `HEMATOVISION_DRAIN_SECONDS` while everything is still answered,
+so that what stands before it sends nobody here any more; then what has begun is answered, and it
+ends.
 """
 
 import mmap

@@ -23,6 +23,7 @@ from hematovision.cells import (
 from hematovision.storage.database import FILE, Database, open_database
 
 from .databases import Postgres, open_copy, postgres, redis
+from .objects import Objects, objects
 
 # The same examples every time, and no claim about how fast a shared machine is.
 settings.register_profile("house", deadline=None, derandomize=True)
@@ -99,6 +100,24 @@ def postgres_server() -> Iterator[Postgres]:
             yield server
     except LookupError as error:
         skip_or_fail(str(error))
+
+
+@pytest.fixture(scope="session")
+def objects_server() -> Iterator[Objects]:
+    """Start a real store of objects, once, or skip."""
+    try:
+        with objects() as server:
+            yield server
+    except LookupError as error:
+        skip_or_fail(str(error))
+
+
+@pytest.fixture
+def bucket(objects_server: Objects, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Give the address of a bucket of one's own, which the environment says how to reach."""
+    for name, value in objects_server.environment.items():
+        monkeypatch.setenv(name, value)
+    return objects_server.make_bucket()
 
 
 @pytest.fixture

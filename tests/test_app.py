@@ -46,3 +46,21 @@ def test_root_file_is_a_few_lines_that_make_the_application() -> None:
     lines = [line for line in (ROOT / "app.py").read_text().splitlines() if line]
     assert len(lines) == 10
     assert lines[-1] == "app = create_app(settings, queue=open_queue(settings), decoder=decoder)"
+
+
+def test_gunicorn_serves_nothing_where_serve_would_not(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("no folder")
+    done = subprocess.run(  # noqa: S603 - our own program
+        [
+            *(sys.executable, "-m", "gunicorn", "--config", "deploy/gunicorn.conf.py"),
+            *("--bind", f"unix:{tmp_path}/socket", "app:app"),
+        ],
+        cwd=ROOT,
+        env=os.environ | {"HEMATOVISION_DATA_FOLDER": str(tmp_path / "data")},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 1
+    assert "cannot be written" in done.stderr

@@ -158,3 +158,31 @@ def test_file_of_an_address_that_cannot_be_read_is_named(tmp_path: Path) -> None
 def test_folder_of_a_user_whom_nobody_knows_is_named() -> None:
     with pytest.raises(ValueError, match="HEMATOVISION_DATA_FOLDER is '~nosuchuser/x'"):
         Settings.from_environment({"HEMATOVISION_DATA_FOLDER": "~nosuchuser/x"})
+
+
+@pytest.mark.parametrize("text", ["proxy.example", "10.1.0.1/16", "10.0.0.1,10.0.0.2"])
+def test_proxy_that_is_no_address_is_refused_by_name(text: str) -> None:
+    with pytest.raises(ValueError, match=f"{PREFIX}TRUSTED_PROXY is '{text}'"):
+        Settings.from_environment({PREFIX + "TRUSTED_PROXY": text})
+
+
+@pytest.mark.parametrize("text", ["10.1.2.3", "10.1.0.0/16", "fd12::/64", "*"])
+def test_proxy_is_an_address_a_network_or_anybody(text: str) -> None:
+    assert Settings.from_environment({PREFIX + "TRUSTED_PROXY": text}).trusted_proxy == text
+
+
+def test_what_is_shared_lies_beside_the_pictures_of_an_address_alone(tmp_path: Path) -> None:
+    alone = Settings(data_folder=tmp_path, pictures_url="/mnt/pictures")
+    assert (alone.keys, alone.shared, alone.checkpoints) == (tmp_path, "", "")
+    many = Settings(pictures_url="s3://bucket/pictures/", keys_folder=tmp_path)
+    assert (many.keys, many.shared) == (tmp_path, "s3://bucket/pictures")
+    assert many.checkpoints == "s3://bucket/pictures/audit_checkpoints"
+    assert Settings(checkpoints_url="s3://locked").checkpoints == "s3://locked"
+
+
+@pytest.mark.parametrize(
+    ("hosts", "host"),
+    [([], "127.0.0.1"), (["127.0.0.1", "0.0.0.0"], "0.0.0.0"), (["::1"], "127.0.0.1")],  # noqa: S104
+)
+def test_server_is_as_open_as_its_most_open_address(hosts: list[str], host: str) -> None:
+    assert Settings().reached_at(hosts).host == host

@@ -1,3 +1,4 @@
+import errno
 import json
 import tempfile
 import zipfile
@@ -13,13 +14,14 @@ from tests.vision.networks import write_tiny_model
 from hematovision.cells import PhotoReading
 from hematovision.cli.tools import Tools
 from hematovision.config import Settings
+from hematovision.services import rotation
 from hematovision.services.batches import Desk, read_next
 from hematovision.services.hands import Hand
 from hematovision.services.rotation import Vault, rotate
 from hematovision.storage.cases import Case
 from hematovision.storage.database import Database, open_database
 from hematovision.storage.files import Files, open_files
-from hematovision.storage.keys import open_seal
+from hematovision.storage.keys import open_seal, write_keys
 from hematovision.storage.photos import Sent
 from hematovision.storage.private import read_data_keys
 from hematovision.vision.reader import load_reader
@@ -138,6 +140,28 @@ def test_key_is_rotated(run: Run, settings: Settings, case: Case) -> None:
     assert read_data_keys(settings.data_folder) != before
 
 
+def test_keys_that_cannot_be_written_here_are_taken_out_by_hand(
+    run: Run, settings: Settings, case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EROFS, "Read-only file system")
+
+    write_keys(settings.data_folder, [bytes(32), *read_data_keys(settings.data_folder)])
+    monkeypatch.setattr(rotation, "write_keys", refuse)
+    result = run("keys", "rotate", tools=Tools(settings, wait=lambda span: None))
+    assert result.exit_code == 0
+    assert "take the last line out of data_key" in result.stderr
+
+
+def test_another_secret_key_is_let_hold(run: Run, settings: Settings, opened: Database) -> None:
+    result = run("keys", "session")
+    assert result.exit_code == 0
+    assert "Give every other machine this secret_key" in result.stdout
+    with opened.reading() as records:
+        assert records.laboratory.get("secret_key", None).content
+        assert records.audit.list(limit=1)[0].subject == "secret key"
+
+
 @pytest.mark.parametrize("words", [["worker"], ["serve", "--port", "0"], ["keys", "rotate"]])
 def test_nothing_starts_with_a_key_that_no_longer_holds(
     run: Run,
@@ -155,7 +179,7 @@ def test_nothing_starts_with_a_key_that_no_longer_holds(
     (settings.data_folder / "data_key").write_text(old)
     result = run(*words)
     assert result.exit_code == 1
-    assert "is not the one that holds. Copy the server's data_key" in result.output
+    assert "is not the one that holds. Give this machine the keys of the others" in result.output
 
 
 def test_what_is_over_is_named_first_and_deleted_then(

@@ -1,6 +1,7 @@
 import os
 import pty
 import re
+import shutil
 import socket
 import stat
 import subprocess
@@ -11,16 +12,21 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
 import pytest
 from waitress import wasyncore
 
-from hematovision.cells import NOTICE
+from hematovision.cells import NOTICE, ModelIdentity
+from hematovision.cli.on_record import server_on_record
 from hematovision.cli.serve import open_server
+from hematovision.cli.starting import prepare
 from hematovision.cli.tools import Tools
 from hematovision.config import Settings
+from hematovision.services.choosing import folder_of
+from hematovision.storage.database import open_database
 
 from .conftest import Run
 
@@ -283,3 +289,42 @@ def test_single_sign_on_that_is_half_set_up_is_a_clear_error(
     result = run("serve", tools=replace(tools, settings=half))
     assert result.exit_code == 1
     assert words in result.stderr
+
+
+def test_keys_that_are_missing_where_nobody_can_make_them_are_told(
+    run: Run, tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", tempfile.gettempdir())
+    with server_on_record(tools.settings):
+        pass
+    keys = tmp_path / "keys"
+    keys.mkdir()
+    shutil.copy(tools.settings.data_folder / "audit_key", keys)
+    # A folder in its place: nobody can write a key there.
+    (keys / "secret_key").mkdir()
+    half = replace(tools.settings, port=0, keys_folder=keys)
+    result = run("serve", tools=replace(tools, settings=half))
+    assert result.exit_code == 1
+    assert "Put the keys of the installation there" in result.stderr
+
+
+def test_what_is_shared_by_nothing_that_is_known_is_told(run: Run, tools: Tools) -> None:
+    nowhere = replace(tools.settings, port=0, pictures_url="nowhere://bucket")
+    for words in (["serve"], ["worker"], ["audit", "verify"]):
+        result = run(*words, tools=replace(tools, settings=nowhere))
+        assert result.exit_code == 1
+        assert "such as s3://bucket/folder" in result.output
+
+
+def test_store_of_pictures_that_is_away_keeps_no_server_from_starting(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", tempfile.gettempdir())
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    database = open_database("", settings.data_folder)
+    with database.transaction() as records:
+        records.models.add(ModelIdentity("m", "1", "ab" * 32), by=None, now=datetime.now(UTC))
+    folder_of(settings.data_folder, "ab" * 32).mkdir(parents=True)
+    database.close()
+    prepare(replace(settings, pictures_url="s3://away-at-start/pictures"))
+    assert "does not answer" in caplog.text

@@ -2,7 +2,7 @@ import hashlib
 import io
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,7 +13,12 @@ from sqlalchemy import func, select
 from tests.conftest import StubReader
 
 from hematovision.cells import Reading, RgbImage
-from hematovision.errors import CaseClosedError, StorageFullError
+from hematovision.errors import (
+    CaseClosedError,
+    HematoVisionError,
+    PicturesAwayError,
+    StorageFullError,
+)
 from hematovision.services.batches import (
     LEASE,
     MOST_ATTEMPTS,
@@ -240,14 +245,15 @@ def test_lease_of_a_clock_that_was_put_back_holds_nobody_up(
     assert states(desk.database, case) == {PhotoState.READ: 1}
 
 
+@pytest.mark.parametrize("trouble", [StorageFullError, PicturesAwayError])
 def test_photo_for_which_there_is_no_room_waits_as_if_nobody_had_begun(
-    desk: Desk, case: Case, clock: Clock, photo: RgbImage
+    desk: Desk, case: Case, clock: Clock, photo: RgbImage, trouble: type[HematoVisionError]
 ) -> None:
     buffer = io.BytesIO()
     Image.fromarray(photo).save(buffer, "JPEG", comment=b"camera")
     add_photo(desk.database, desk.files, case, buffer.getvalue(), by=BY)
-    full = replace(desk, files=FullFiles(desk.files.root, desk.files.seal))
-    with pytest.raises(StorageFullError):
+    full = replace(desk, files=FullFiles(desk.files.root, desk.files.seal, trouble))
+    with pytest.raises(trouble):
         read_next(full, "a", clock=clock)
     with desk.database.reading() as records:
         (waiting,) = records.photos.list(case.id)
@@ -255,11 +261,14 @@ def test_photo_for_which_there_is_no_room_waits_as_if_nobody_had_begun(
     assert read_next(desk, "a", clock=clock)
 
 
+@dataclass(frozen=True)
 class FullFiles(Files):
-    """Has no room for another file."""
+    """Has no room for another file, or is away."""
+
+    trouble: type[HematoVisionError]
 
     def put_again(self, name: str, picture: bytes) -> None:
-        raise StorageFullError("There is no room left for pictures.")
+        raise self.trouble("There is no room left for pictures.")
 
 
 def test_lease_that_is_renewed_keeps_others_away(

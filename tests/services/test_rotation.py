@@ -1,3 +1,4 @@
+import errno
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -11,6 +12,7 @@ from tests.films import NOW, FilmReader, cells_of, make_case, picture
 
 from hematovision.errors import KeyOutdatedError, RotationBusyError
 from hematovision.people import Role, User
+from hematovision.services import rotation
 from hematovision.services.batches import LEASE, Desk, add_photo, read_photo, take_next
 from hematovision.services.crops import Album, get_crop
 from hematovision.services.hands import Hand
@@ -20,6 +22,7 @@ from hematovision.services.sign_ins import set_second_factor
 from hematovision.services.webhooks import Wanted, add_webhook, rotate_secret
 from hematovision.storage.cases import Case
 from hematovision.storage.database import Database
+from hematovision.storage.depot import open_depot
 from hematovision.storage.files import Files, PictureGoneError, open_files
 from hematovision.storage.keys import open_seal, write_keys
 from hematovision.storage.private import read_data_keys
@@ -297,3 +300,44 @@ def test_erased_picture_does_not_come_back(vault: Vault, case: Case) -> None:
         vault.files.renew(pictures[0].file)
     with vault.database.transaction() as records:
         assert not records.sealed.hold(pictures[0], now=NOW)
+
+
+def test_keys_that_others_lay_out_are_rotated_without_writing_them(
+    vault: Vault, case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (old,) = read_data_keys(vault.folder)
+    new = bytes(range(32))
+    write_keys(vault.folder, [new, old])
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(rotation, "write_keys", refuse)
+    done = renew(vault)
+    assert (done.is_left, done.was_begun, done.mark) == (True, True, mark_of(new))
+    assert set(opened(vault, Seal(new)).values()) == {True}
+    write_keys(vault.folder, [new])
+    check_key(vault.database, vault.seal)
+
+
+def test_key_is_not_made_where_it_cannot_be_written(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(rotation, "write_keys", refuse)
+    before = read_data_keys(vault.folder)
+    with pytest.raises(OSError, match="Read-only"):
+        renew(vault)
+    assert read_data_keys(vault.folder) == before
+
+
+def test_models_that_all_machines_share_are_sealed_anew(vault: Vault, tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "bundle.json").write_text("{}")
+    depot = open_depot(f"memory:/{tmp_path}", vault.seal)
+    assert depot
+    depot.put("ab", tmp_path / "model")
+    assert renew(replace(vault, depot=depot)).renewed == 2
+    depot.fetch("ab", tmp_path / "model")

@@ -1,19 +1,25 @@
 import errno
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
 
 import pytest
 from flask import Flask, abort, redirect
 from flask.testing import FlaskClient
+from tests.doors import free_port
 from werkzeug.wrappers import Response
 
+from hematovision.cells import CellReader
+from hematovision.config import Settings
 from hematovision.errors import DatabaseAwayError, HematoVisionError
+from hematovision.storage.database import Database
+from hematovision.web import create_app
 from hematovision.web.access import public
 from hematovision.web.errors import STATUS_OF, problem_of
 
-from .conftest import JSON
+from .conftest import JSON, sender_of
 
 
 def every_failure(base: type[HematoVisionError] = HematoVisionError) -> Iterator[type]:
@@ -119,3 +125,21 @@ def test_database_that_is_away_is_told_by_a_page_and_by_a_problem(
     problem = client.get("/cases", headers=JSON)
     assert problem.json["code"] == "database_away"
     assert int(problem.headers["Retry-After"]) > 0
+
+
+def test_place_of_pictures_that_is_away_is_told_and_nothing_is_recorded(
+    settings: Settings,
+    reader: CellReader,
+    database: Database,
+    jpeg: bytes,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("s3fs")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
+    away = replace(settings, pictures_url="s3://a-bucket-that-is-away/pictures")
+    sender = sender_of(create_app(away, reader, database), database)
+    answer = sender.program((jpeg, "smear.jpg"))
+    assert (answer.status_code, answer.json["code"]) == (503, "pictures_away")
+    assert int(answer.headers["Retry-After"]) > 0
+    with database.reading() as records:
+        assert "photo.read" not in [event.action for event in records.audit.list()]

@@ -15,7 +15,7 @@ from hematovision.services.readiness import Needs
 from hematovision.services.rotation import SETTING
 from hematovision.storage.database import FILE, Database, downgrade
 from hematovision.web import create_app
-from hematovision.web.health import KEY
+from hematovision.web.health import DRAINING, KEY
 
 WELL = dict.fromkeys(("database", "pictures", "data_key", "model", "disk"), "ok")
 
@@ -93,7 +93,8 @@ def test_missing_model_is_named(settings: Settings, database: Database) -> None:
 
 def test_disk_that_is_almost_full_is_named(app: Flask) -> None:
     wiring = app.extensions["hematovision"]
-    needs = Needs(wiring.database, wiring.files, wiring.shelf, wiring.settings.data_folder)
+    folder = wiring.settings.data_folder
+    needs = Needs(wiring.database, wiring.files, wiring.shelf, folder, folder)
     assert needs.check()["disk"]
     assert not replace(needs, least_free=10**18).check()["disk"]
 
@@ -133,3 +134,10 @@ def test_failure_says_no_more_than_names(app: Flask, database: Database) -> None
     text = client.get("/readyz").text
     assert str(database.engine.url.database) not in text
     assert SQLAlchemyError.__name__ not in text
+
+
+def test_server_that_is_about_to_end_is_not_ready_and_answers(app: Flask) -> None:
+    app.extensions[DRAINING] = lambda: True
+    client = fresh(app)
+    assert failed(client.get("/readyz")) == {"draining"}
+    assert client.get("/healthz").status_code == HTTPStatus.OK

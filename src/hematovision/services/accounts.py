@@ -214,6 +214,14 @@ def take_first_password(database: Database, password: str, *, by: Hand) -> bool:
         PasswordTooWeakError: If it would be guessed.
     """
     hashed = hash_password(password, name=FIRST_NAME)
+    try:
+        return _give_first(database, hashed, by)
+    except UserNameTakenError:
+        # Of servers that start at once another has made the first administrator just now.
+        return _give_first(database, hashed, by)
+
+
+def _give_first(database: Database, hashed: str, by: Hand) -> bool:
     with database.transaction() as records:
         if records.users.count_administrators(with_password=True):
             return False

@@ -27,6 +27,7 @@ class Needs:
         files: Keeps pictures.
         shelf: Has the model that reads.
         data_folder: Has uploads.
+        keys_folder: Has the keys.
         least_free: So many bytes of its disk must be free.
     """
 
@@ -34,6 +35,7 @@ class Needs:
     files: Files
     shelf: Shelf
     data_folder: Path
+    keys_folder: Path
     least_free: int = LEAST_FREE
 
     def check(self) -> Mapping[str, bool]:
@@ -53,7 +55,7 @@ class Needs:
 
     def _check_key(self) -> None:
         """Insist that the key is there, and is the one that holds."""
-        read_data_keys(self.database.custody.keys)
+        read_data_keys(self.keys_folder)
         check_key(self.database, self.files.seal)
 
     def _check_disk(self) -> None:

@@ -348,6 +348,7 @@ def connect(
         DatabaseUnusableError: If an address cannot be understood, or a driver is not installed.
         OSError: If the folder cannot be written.
     """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         return Database(_engine(address, folder), Custody(folder, keys, checkpoints))
     except PlaceUnusableError as error:

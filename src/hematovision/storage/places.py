@@ -121,7 +121,7 @@ class Place:
         Raises:
             PicturesAwayError: If the place does not answer.
         """
-        root, start = self._path(""), self._path(folder)
+        root, start = self._path(""), self._path(folder).rstrip("/")
         with self._reaching() as system:
             if _holds_objects(system):
                 # Of a million objects those alone are listed that are meant.

@@ -62,7 +62,8 @@ def ready() -> tuple[dict[str, object], int]:
 def init_app(app: Flask) -> None:
     """Register the addresses."""
     wiring = app.extensions["hematovision"]
-    needs = Needs(wiring.database, wiring.files, wiring.shelf, wiring.settings.data_folder)
+    settings = wiring.settings
+    needs = Needs(wiring.database, wiring.files, wiring.shelf, settings.data_folder, settings.keys)
     app.extensions[KEY] = Kept(needs.check, FRESH_SECONDS, PATIENCE_SECONDS)
     app.extensions[DRAINING] = lambda: False
     app.register_blueprint(blueprint)

@@ -5,15 +5,12 @@ Whichever server runs the application: what others say of it is dropped before a
 
 import ipaddress
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from hematovision.config import ANY_PROXY, Settings
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 SAID = (
     "HTTP_FORWARDED",
@@ -26,7 +23,7 @@ BELIEVED = {"HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO"}
 class Proxied:
     """Believes one proxy, one step, as to address and scheme."""
 
-    def __init__(self, app: "WSGIApplication", proxy: str) -> None:
+    def __init__(self, app: WSGIApplication, proxy: str) -> None:
         """Take whom to believe.
 
         Args:
@@ -38,9 +35,7 @@ class Proxied:
         self._proxy = proxy
         self._network = None if proxy in {"", ANY_PROXY} else ipaddress.ip_network(proxy)
 
-    def __call__(
-        self, environ: "WSGIEnvironment", start_response: "StartResponse"
-    ) -> Iterable[bytes]:
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
         is_believed = self._believes(environ.get("REMOTE_ADDR", ""))
         for name in SAID:
