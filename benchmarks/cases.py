@@ -2,17 +2,15 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
-
-from tests.databases import Postgres
 
 from benchmarks.engines import ray_engine
 from benchmarks.installed import home, installed
 from benchmarks.servers import BIN, ROOT, Memory, Program, Server, free_port, running
+from tests.databases import Postgres
 
 CLIENTS = (1, 8, 64)
 AT_EIGHT = (8,)
@@ -49,42 +47,8 @@ class Running:
     """
 
     server: Server
-    engine: "Weighed | None" = None
-    recorded: "Counted | None" = None
-
-
-class Weighed(Protocol):
-    """Something that can be weighed."""
-
-    def __call__(self) -> Memory:
-        """Weigh it."""
-        ...
-
-
-class Counted(Protocol):
-    """Something that can be counted."""
-
-    def __call__(self) -> int:
-        """Count it."""
-        ...
-
-
-class Case(Protocol):
-    """One of those that stand side by side.
-
-    Attributes:
-        name: Of its place in the JSON.
-        title: For people.
-        clients: How many ask at once, one number after another.
-    """
-
-    name: str
-    title: str
-    clients: Sequence[int]
-
-    def run(self, stage: Stage) -> AbstractContextManager[Running]:
-        """Start it for as long as it is needed."""
-        ...
+    engine: Callable[[], Memory] | None = None
+    recorded: Callable[[], int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +56,9 @@ class Plain:
     """The plain Flask program, started as people start it, or under gunicorn.
 
     Attributes:
+        name: Of its place in the JSON.
+        title: For people.
+        clients: How many ask at once, one number after another.
         gunicorn: Whether gunicorn runs it, with one process that answers one after another.
     """
 
@@ -122,10 +89,13 @@ class Ours:
     """HematoVision as it is deployed.
 
     Attributes:
+        name: Of its place in the JSON.
+        title: For people.
         label: What the model is called here.
         model: Its folder.
         processes: Web processes.
         replicas: Of the engine on Ray Serve; 0 reads in the web processes.
+        clients: How many ask at once, one number after another.
         settings: Further settings, by name.
     """
 
@@ -149,22 +119,26 @@ class Ours:
             with self._web(stage, {}) as running_here:
                 yield running_here
             return
-        with ray_engine(self.model, self.replicas) as (settings, weigh):
-            with self._web(stage, settings) as running_here:
-                running_here.engine = weigh
-                yield running_here
+        with (
+            ray_engine(self.model, self.replicas) as (settings, weigh),
+            self._web(stage, settings) as running_here,
+        ):
+            running_here.engine = weigh
+            yield running_here
 
     @contextmanager
     def _web(self, stage: Stage, settings: Mapping[str, str]) -> Iterator[Running]:
-        with home(stage.database) as place:
-            with installed(
-                place,
-                stage.photo,
-                model=self.model,
-                processes=self.processes,
-                settings={**self.settings, **settings},
-            ) as server:
-                yield Running(server, recorded=place.recorded)
+        given = {**self.settings, **settings}
+        with (
+            home(stage.database) as place,
+            installed(
+                place, stage.photo, model=self.model, processes=self.processes, settings=given
+            ) as server,
+        ):
+            yield Running(server, recorded=place.recorded)
+
+
+Case = Plain | Ours
 
 
 def all_cases(models: Mapping[str, Path]) -> Sequence[Case]:
@@ -200,7 +174,7 @@ def all_cases(models: Mapping[str, Path]) -> Sequence[Case]:
     cases += [
         Ours(
             f"ray-{count}-{label}",
-            f"HematoVision, 1 web process, Ray Serve with {count} replica{'s'[: count - 1]}, {label}",
+            f"HematoVision, 1 web process, {_replicas(count)} on Ray Serve, {label}",
             label,
             model,
             1,
@@ -213,3 +187,7 @@ def all_cases(models: Mapping[str, Path]) -> Sequence[Case]:
 
 def _web(count: int) -> str:
     return f"{count} web process{'es' if count > 1 else ''}"
+
+
+def _replicas(count: int) -> str:
+    return f"{count} replica{'s' if count > 1 else ''}"

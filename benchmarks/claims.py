@@ -48,7 +48,7 @@ def _beside_plain(cases: Mapping[str, Any]) -> Iterator[Claim]:
             continue
         times = load["requests_a_second"] / plain["requests_a_second"]
         yield Claim(
-            f"{case['title']}: requests a second at 8 clients, as a multiple of the plain program's",
+            f"{case['title']}: requests a second at 8 clients, beside the plain program's",
             "6 times; aim 10",
             f"{times:.1f} times ({load['requests_a_second']:.1f} and "
             f"{plain['requests_a_second']:.1f})",
@@ -68,7 +68,7 @@ def _growth(cases: Mapping[str, Any]) -> Iterator[Claim]:
             yield Claim(
                 "second web process, one photo at a time and one engine thread in each",
                 "1.5 times",
-                f"{growth.times:.2f} times; the clients take {growth.client_share:.1%} of the cores",
+                f"{growth.times:.2f} times; clients take {growth.client_share:.1%} of the cores",
                 growth.times >= LEAST_GROWTH,
             )
 

@@ -20,9 +20,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import psutil
-from rich.console import Console
-from tests.databases import Postgres
-
 from benchmarks.cases import Case, Ours, Stage, all_cases
 from benchmarks.claims import claims_of
 from benchmarks.installed import cores, databases, home, memory_of_database
@@ -30,7 +27,10 @@ from benchmarks.loads import chosen, measure_all
 from benchmarks.parts import measure_parts
 from benchmarks.performance import JSON_FILE, write_page
 from benchmarks.plots import draw_all
-from benchmarks.servers import MB, ROOT
+from benchmarks.servers import ROOT
+from rich.console import Console
+from tests.databases import Postgres
+
 from hematovision.config import PACKAGED_MODEL
 
 PRICE = 0.05
@@ -193,9 +193,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not (options.data / "bccd" / "photos").is_dir():
         raise SystemExit(f"{options.data}/bccd is missing; docs/data.md says where to get it.")
     begin = time.monotonic()
-    with TemporaryDirectory(prefix="hematovision-compare-") as folder:
-        with databases(wanted=not options.sqlite) as database:
-            document = measure(options, Path(folder), database)
+    with (
+        TemporaryDirectory(prefix="hematovision-compare-") as folder,
+        databases(wanted=not options.sqlite) as database,
+    ):
+        document = measure(options, Path(folder), database)
     document["minutes"] = round((time.monotonic() - begin) / 60, 1)
     options.json.write_text(json.dumps(document, indent=1) + "\n")
     if options.json == JSON_FILE:

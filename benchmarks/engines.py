@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.servers import BIN, ROOT, Memory, free_port, started
+
 from hematovision.config import Settings
 
 RAY_SERVE = ROOT / "deploy/ray_serve.py"

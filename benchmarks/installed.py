@@ -9,9 +9,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import psutil
+from benchmarks.servers import BIN, Memory, Program, Server, free_port, running
 from tests.databases import Postgres, postgres
 
-from benchmarks.servers import BIN, Memory, Program, Server, free_port, running
 from hematovision.people import Role
 from hematovision.services.accounts import add_user
 from hematovision.services.hands import Hand

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-
 from benchmarks.asking import Heard
 from benchmarks.cases import Case, Running, Stage
 from benchmarks.engines import NotThereError

@@ -81,9 +81,8 @@ def _rates(cases: Sequence[Mapping[str, Any]]) -> str:
 def _rate(load: Mapping[str, Any] | None) -> str:
     if load is None:
         return ""
-    text = (
-        f"{load['requests_a_second']:.1f} ({load['lowest_round']:.1f}–{load['highest_round']:.1f})"
-    )
+    rounds = f"{load['lowest_round']:.1f} to {load['highest_round']:.1f}"
+    text = f"{load['requests_a_second']:.1f} ({rounds})"
     for what in ("busy", "failed"):
         text += f", {load[what]} {what}" if load[what] else ""
     return text

@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+from benchmarks.claims import GROWING, growths
+from benchmarks.servers import ROOT
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
-
-from benchmarks.claims import GROWING, growths
-from benchmarks.servers import ROOT
 
 IMAGES = ROOT / "docs/images"
 INK, FAINT, LINE = "#171717", "#616161", "#dadada"
@@ -71,7 +70,7 @@ def draw_requests(cases: Cases) -> Figure:
 
 
 def draw_latencies(cases: Cases) -> Figure:
-    """Draw how long an answer takes: a dot at the median, a line to a ring at p99, a tick at p95."""
+    """Draw how long an answer takes: a dot at p50, a tick at p95, a ring at p99."""
     figure, panels, shown = _panels(cases)
     times = [time for case in shown for load in case["loads"].values() for time in _times(load)]
     for axes, clients in zip(panels, PANELS, strict=True):

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Self
 
 import psutil
-
 from benchmarks.asking import USUAL, Heard, Order, body_of
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 START_SECONDS = 180.0
 END_SECONDS = 30.0
+CHILDREN_SECONDS = 1.0
 STEP_SECONDS = 0.02
 MB = 1e6
 SAID = 2000
@@ -186,10 +186,11 @@ def end(process: psutil.Popen) -> None:
     except psutil.TimeoutExpired:
         process.kill()
         process.wait()
-    _, left = psutil.wait_procs(family, timeout=3)
+    _, left = psutil.wait_procs(family, timeout=CHILDREN_SECONDS)
     for child in left:
         with suppress(psutil.NoSuchProcess):
             child.kill()
+    psutil.wait_procs(left, timeout=CHILDREN_SECONDS)
 
 
 def _environment() -> dict[str, str]:
