@@ -172,7 +172,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--seconds", type=float, default=6, help="for each number of clients")
     parser.add_argument("--rounds", type=int, default=2, help="how often all are measured")
-    parser.add_argument("--parts", type=int, default=120, help="photos for the pipeline's parts")
+    parser.add_argument("--parts", type=int, default=100, help="photos for the pipeline's parts")
     parser.add_argument(
         "--model",
         action="append",

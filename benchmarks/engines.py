@@ -1,6 +1,6 @@
 """Inference elsewhere: Ray Serve, started by deploy/ray_serve.py for as long as it is needed."""
 
-import json
+import sys
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -8,13 +8,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.servers import BIN, ROOT, Memory, free_port, started
+from benchmarks.servers import ROOT, Memory, free_port, started
 
 from hematovision.config import Settings
 
 RAY_SERVE = ROOT / "deploy/ray_serve.py"
-CPUS = 0.5
-"""Of each replica, as Ray counts them: two fit beside everything else."""
 
 
 class NotThereError(Exception):
@@ -55,44 +53,20 @@ def ray_engine(
     port = free_port()
     # The path of a socket has at most 107 bytes, and Ray's are long.
     with TemporaryDirectory(prefix="ray-") as folder:
-        config = Path(folder) / "serve.yaml"
-        # JSON is YAML as well.
-        config.write_text(json.dumps(configuration(model, replicas, port)))
         # A cluster of its own, whatever else runs on this machine.
         environment = {
             "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}",
-            "RAY_ADDRESS": "local",
             "RAY_TMPDIR": folder,
             "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_raylet_start_wait_time_s": "120",
         }
-        command = [str(BIN / "serve"), "run", "--app-dir", str(ROOT), str(config)]
+        command = [sys.executable, "-m", "benchmarks.ray_cluster", str(model), str(replicas)]
+        command.append(str(port))
         with started(command, environment, lambda: is_ready(port)) as process:
             yield (
                 {"inference_url": f"http://127.0.0.1:{port}"},
                 lambda: Memory.of([process, *process.children(recursive=True)]),
             )
-
-
-def configuration(model: Path, replicas: int, port: int) -> Mapping[str, object]:
-    """Say what Ray Serve is to run: the networks, one engine thread in each replica."""
-    return {
-        "http_options": {"host": "127.0.0.1", "port": port},
-        "applications": [
-            {
-                "name": "hematovision",
-                "route_prefix": "/",
-                "import_path": "deploy.ray_serve:app",
-                "args": {"model": str(model), "threads": 1},
-                "deployments": [
-                    {
-                        "name": "Networks",
-                        "num_replicas": replicas,
-                        "ray_actor_options": {"num_cpus": CPUS},
-                    }
-                ],
-            }
-        ],
-    }
 
 
 def is_ready(port: int) -> bool:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from http.client import HTTPConnection, HTTPException
@@ -162,9 +162,12 @@ def started(
             stdout=log,
             stderr=subprocess.STDOUT,
         )
+        # Whoever dies while it starts leaves children that are nobody's.
+        family: set[psutil.Process] = set()
         try:
             begin = time.perf_counter()
             while not answers():
+                family |= _children(process)
                 if process.poll() is not None or time.perf_counter() - begin > START_SECONDS:
                     log.seek(0)
                     said = log.read().decode(errors="replace")[-SAID:]
@@ -172,25 +175,36 @@ def started(
                 time.sleep(STEP_SECONDS)
             yield process
         finally:
-            end(process)
+            end(process, family)
 
 
-def end(process: psutil.Popen) -> None:
-    """End a program, with all that it has started."""
-    family = []
+def end(process: psutil.Popen, family: Collection[psutil.Process] = ()) -> None:
+    """End a program, with all that it has started.
+
+    Args:
+        process: The program.
+        family: What it is known to have started.
+    """
+    started_by_it = {*family, *_children(process)}
     with suppress(psutil.NoSuchProcess):
-        family = process.children(recursive=True)
         process.terminate()
     try:
         process.wait(END_SECONDS)
     except psutil.TimeoutExpired:
         process.kill()
         process.wait()
-    _, left = psutil.wait_procs(family, timeout=CHILDREN_SECONDS)
+    _, left = psutil.wait_procs(started_by_it, timeout=CHILDREN_SECONDS)
     for child in left:
         with suppress(psutil.NoSuchProcess):
             child.kill()
     psutil.wait_procs(left, timeout=CHILDREN_SECONDS)
+
+
+def _children(process: psutil.Process) -> set[psutil.Process]:
+    try:
+        return set(process.children(recursive=True))
+    except psutil.NoSuchProcess:
+        return set()
 
 
 def _environment() -> dict[str, str]:

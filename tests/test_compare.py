@@ -16,7 +16,7 @@ from benchmarks.asking import Heard, Order, ask
 from benchmarks.cases import Running, Stage, all_cases
 from benchmarks.claims import claims_of, growths
 from benchmarks.compare import commit, cost_of_million, describe, machine, models_of, parse
-from benchmarks.engines import NotThereError, configuration, is_ready
+from benchmarks.engines import NotThereError, is_ready
 from benchmarks.installed import cores, databases, home, installed
 from benchmarks.loads import chosen, load_of, measure_all
 from benchmarks.parts import measure_parts
@@ -250,9 +250,7 @@ def test_million_photos_cost_what_their_hours_cost() -> None:
     assert cost_of_million(1e6 / 3600, price=0.5) == pytest.approx(0.5 * cores())
 
 
-def test_engine_elsewhere_is_told_model_replicas_and_port() -> None:
-    told = json.dumps(configuration(Path("/models/one"), 2, 8123))
-    assert all(word in told for word in ('"/models/one"', '"num_replicas": 2', '"port": 8123'))
+def test_engine_that_is_not_there_is_not_ready() -> None:
     assert not is_ready(free_port())
 
 
