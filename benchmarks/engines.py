@@ -3,16 +3,20 @@
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from secrets import token_hex
 from tempfile import TemporaryDirectory
 
+import psutil
 from benchmarks.servers import ROOT, Memory, free_port, started
 
 from hematovision.config import Settings
 
 RAY_SERVE = ROOT / "deploy/ray_serve.py"
+ATTEMPTS = 3
+"""Ray gives up where its agents need more than 15 seconds to start, as on a busy machine."""
 
 
 class NotThereError(Exception):
@@ -47,26 +51,34 @@ def ray_engine(
         Settings for the web processes, by name, and what weighs the engine.
 
     Raises:
-        NotThereError: If there is none here.
+        NotThereError: If there is none here, or Ray does not start.
     """
     insist_on_ray()
     port = free_port()
-    # The path of a socket has at most 107 bytes, and Ray's are long.
-    with TemporaryDirectory(prefix="ray-") as folder:
-        # A cluster of its own, whatever else runs on this machine.
+    with ExitStack() as stack:
+        process = _start(stack, [str(model), str(replicas), str(port)], port)
+        yield (
+            {"inference_url": f"http://127.0.0.1:{port}"},
+            lambda: Memory.of([process, *process.children(recursive=True)]),
+        )
+
+
+def _start(stack: ExitStack, arguments: list[str], port: int) -> psutil.Popen:
+    """Start a cluster of its own, whatever else runs on this machine."""
+    for _ in range(ATTEMPTS):
+        # The path of a socket has at most 107 bytes, and Ray's are long.
         environment = {
             "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}",
-            "RAY_TMPDIR": folder,
+            "RAY_AUTH_TOKEN": token_hex(16),
+            "RAY_TMPDIR": stack.enter_context(TemporaryDirectory(prefix="ray-")),
             "RAY_USAGE_STATS_ENABLED": "0",
-            "RAY_raylet_start_wait_time_s": "120",
         }
-        command = [sys.executable, "-m", "benchmarks.ray_cluster", str(model), str(replicas)]
-        command.append(str(port))
-        with started(command, environment, lambda: is_ready(port)) as process:
-            yield (
-                {"inference_url": f"http://127.0.0.1:{port}"},
-                lambda: Memory.of([process, *process.children(recursive=True)]),
-            )
+        command = [sys.executable, "-m", "benchmarks.ray_cluster", *arguments]
+        try:
+            return stack.enter_context(started(command, environment, lambda: is_ready(port)))
+        except SystemExit as error:
+            reason = str(error).strip().splitlines()[-1]
+    raise NotThereError(f"Ray does not start: {reason}")
 
 
 def is_ready(port: int) -> bool:
