@@ -23,6 +23,8 @@ START_SECONDS = 180.0
 END_SECONDS = 30.0
 CHILDREN_SECONDS = 1.0
 STEP_SECONDS = 0.02
+SETTINGS_OF_OTHERS = ("HEMATOVISION_", "PYTHONDONTWRITEBYTECODE", "PYTHONWARNINGS", "RAY_")
+"""By what the variables begin that no program is to be measured with."""
 MB = 1e6
 SAID = 2000
 """Characters of its last words that are shown of a program that does not start."""
@@ -210,7 +212,7 @@ def _children(process: psutil.Process) -> set[psutil.Process]:
 def _environment() -> dict[str, str]:
     """Give this process's variables, without settings that somebody has made for their own."""
     return {
-        name: value for name, value in os.environ.items() if not name.startswith("HEMATOVISION_")
+        name: value for name, value in os.environ.items() if not name.startswith(SETTINGS_OF_OTHERS)
     }
 
 
