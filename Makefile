@@ -20,10 +20,10 @@ ARGUMENTS ?=
 # A finished locator.onnx to take in the place of teaching one.
 LOCATOR ?=
 
-.PHONY: help run setup test lint audit secrets sbom bench fuzz load train folds evaluate notebook pictures translations lock clean
+.PHONY: help run setup test lint audit secrets sbom bench bench-compare fuzz load train folds evaluate notebook pictures translations lock clean
 
 help: ## Say what each target does
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
 
 run: .venv/light ## Serve the page; sets up what it needs the first time
 	$(BIN)/hematovision serve
@@ -54,6 +54,9 @@ bench: .venv/full ## Measure how fast photos are read, reviewed and found again,
 	$(BIN)/python benchmarks/bench.py
 	$(BIN)/python -m benchmarks.history
 	$(BIN)/python -m benchmarks.audit
+
+bench-compare: .venv/full ## Measure HematoVision beside a plain Flask program; ARGUMENTS="--seconds 5"
+	$(BIN)/python -m benchmarks.compare --data $(DATA) $(ARGUMENTS)
 
 fuzz: .venv/full ## Send 100,000 mutated pictures, 10,000 mutated ZIPs, and whatever the API may get
 	$(BIN)/python -m fuzzing.images --number 100000
