@@ -23,9 +23,14 @@ OWNER = "postgres"
 class Postgres:
     """A server of its own, on a socket of its own."""
 
-    def __init__(self, binaries: Path, folder: Path) -> None:
+    def __init__(self, binaries: Path, folder: Path, *, durable: bool = False) -> None:
         self._binaries, self._folder = binaries, folder
+        self._durable = durable
         self._template = ""
+
+    @property
+    def pid(self) -> int:
+        return int((self._folder / "data/postmaster.pid").read_text().split()[0])
 
     @property
     def address(self) -> str:
@@ -41,7 +46,8 @@ class Postgres:
         assert done.returncode == 0, done.stdout + done.stderr
 
     def start(self) -> None:
-        options = f"-c listen_addresses= -c fsync=off -k {self._folder}"
+        fsync = "on" if self._durable else "off"
+        options = f"-c listen_addresses= -c fsync={fsync} -k {self._folder}"
         self.call("pg_ctl", "start", "-w", "-o", options, "-l", str(self._folder / "log"))
 
     def stop(self) -> None:
@@ -72,8 +78,11 @@ class Postgres:
 
 
 @contextmanager
-def postgres() -> Iterator[Postgres]:
+def postgres(*, durable: bool = False) -> Iterator[Postgres]:
     """Start a PostgreSQL for as long as it is needed.
+
+    Args:
+        durable: Whether it waits for the disk, as one that is in use does.
 
     Raises:
         LookupError: If there is none.
@@ -86,7 +95,7 @@ def postgres() -> Iterator[Postgres]:
     if os.geteuid() == 0:
         owner = pwd.getpwnam(OWNER)
         os.chown(folder, owner.pw_uid, owner.pw_gid)
-    server = Postgres(found[-1], folder)
+    server = Postgres(found[-1], folder, durable=durable)
     try:
         server.call("initdb", "-U", OWNER, "--auth=trust", "--no-sync", "-E", "UTF8")
         server.start()
