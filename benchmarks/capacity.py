@@ -125,11 +125,13 @@ def cases_of(performance: Mapping[str, Any], label: str) -> Mapping[int, Mapping
     }
 
 
-def check(costs: Costs, cases: Mapping[int, Mapping[str, Any]], cores: int) -> Iterator[Point]:
-    """Predict every point that was measured."""
+def check(
+    costs: Costs, cases: Mapping[int, Mapping[str, Any]], cores: int, *, seconds: float = 60
+) -> Iterator[Point]:
+    """Predict every point that was measured, from so many simulated seconds."""
     for processes, loads in sorted(cases.items()):
         for clients, load in loads.items():
-            seen = closed(costs, Layout(cores, processes, cores), int(clients), seconds=60)
+            seen = closed(costs, Layout(cores, processes, cores), int(clients), seconds=seconds)
             measured = (load["requests_a_second"], load["p50_ms"], load["p95_ms"])
             yield Point(processes, int(clients), measured, _three(seen))
 
@@ -212,7 +214,7 @@ def tables(given: argparse.Namespace) -> tuple[Mapping[str, Table], Sequence[Poi
     parts, cases = performance["pipeline"][given.model], cases_of(performance, given.model)
     record = next(row for row in writers if row["way"] == "alone" and row["writers"] == 1)
     costs = fit(parts, record, cases[1]["1"], cores)
-    points = list(check(costs, cases, cores))
+    points = list(check(costs, cases, cores, seconds=given.seconds))
     known = Known.of(costs, writers, read(given.cuda))
     levels = [plan(level, known, Assumptions()) for level in LEVELS]
     laid = {
@@ -237,6 +239,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--writers", type=Path, default=DOCS / "writers.json")
     parser.add_argument("--cuda", type=Path, default=DOCS / "cuda.json")
     parser.add_argument("--model", default="float32", help="as it is called in performance.json")
+    parser.add_argument("--seconds", type=float, default=60, help="simulated for each point")
     parser.add_argument("--page", type=Path, default=DOCS / "scaling.md")
     parser.add_argument("--plots", type=Path, default=DOCS / "images")
     return parser.parse_args(arguments)

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 from benchmarks.simulation import Costs, engine, opened
+from benchmarks.writers import largest
 
 LEVELS = (1, 10, 100, 1_000, 10_000)
 YEAR_SECONDS = 365 * 24 * 3600
@@ -41,6 +42,7 @@ class Assumptions:
     gpu_hour: float = 3.0
     s3_gb_month: float = 0.023
     s3_million: float = 5.0
+    disk_gb_month: float = 0.1
     batch: int = 32
     batch_ms: float = 5.0
 
@@ -63,6 +65,7 @@ class Assumptions:
             "gpu_hour": "US dollars a GPU (H100) and hour",
             "s3_gb_month": "US dollars a GB and month",
             "s3_million": "US dollars a million puts or copies; deleting is free",
+            "disk_gb_month": "US dollars a GB and month of a database's disk",
             "batch": "photos in a batch of a GPU, at most",
             "batch_ms": "ms that the first of a batch waits for others",
         }
@@ -110,7 +113,7 @@ class Known:
             database_ms=alone["database cpu"],
             held_ms=float(first + more),
             held_more_ms=max(0.0, float(more)),
-            reading_bytes=sum(alone["bytes"].values()),
+            reading_bytes=sum(largest(writers)["bytes"].values()),
             gpu=_gpu(cuda),
         )
 
@@ -185,7 +188,7 @@ class Level:
 
     @property
     def dollars(self) -> Mapping[str, float]:
-        """Give what a month costs, by what it is spent on."""
+        """Give what a month costs by what for: with a year kept, the networks on cores."""
         assumed = self.assumed
         month = self.photos * YEAR_SECONDS / 12
         core = MONTH_HOURS * assumed.core_hour
@@ -195,7 +198,8 @@ class Level:
             "networks": self.cores(self.known.network_ms) * core,
             "database": max(2, self.cores(self.known.database_ms)) * core,
             "S3 requests": month * paid * assumed.s3_million / 1e6,
-            "S3 a year kept": month * 12 * assumed.photo_kb / 1e6 * assumed.s3_gb_month,
+            "S3 kept": month * 12 * assumed.photo_kb / 1e6 * assumed.s3_gb_month,
+            "disk kept": month * 12 * self.known.reading_bytes / 1e9 * assumed.disk_gb_month,
         }
 
     def lines(self) -> Mapping[str, str]:
@@ -229,8 +233,9 @@ class Level:
             "pictures a year": _bytes(year * assumed.photo_kb * 1e3),
             "database a year": _bytes(year * known.reading_bytes),
             "rows a year": f"{year * (ROWS + 2 * assumed.cells):.1e}",
-            "US dollars a month": f"{sum(dollars.values()):,.0f}",
-            "of that for S3": f"{(dollars['S3 requests'] + dollars['S3 a year kept']):,.0f}",
+            "US dollars a month, networks on cores": f"{sum(dollars.values()):,.0f}",
+            "of that for requests to S3": f"{dollars['S3 requests']:,.0f}",
+            "of that to keep a year": f"{dollars['S3 kept'] + dollars['disk kept']:,.0f}",
             "US dollars a million photos": f"{sum(dollars.values()) / year * 12e6:,.2f}",
         }
 

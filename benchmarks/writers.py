@@ -24,7 +24,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -151,30 +151,39 @@ def write(database: Database, folder: Path, task: Task) -> Done:
             records.audit.add(AuditEvent(by.now, None, "api", "photo.read", "photo 1"))
         return 1
 
-    flush = _share_flushes(database) if task.shares_flush else int
-    watch, process = Watch(database), psutil.Process()
+    waits = _flushes_shared(database) if task.shares_flush else nullcontext(int)
+    with waits as flush:
+        return _repeat(Watch(database), once, flush, task.seconds)
+
+
+def _repeat(
+    watch: Watch, once: Callable[[], int], flush: Callable[[], object], seconds: float
+) -> Done:
+    """Do something again and again, and note how long all of it took."""
+    process = psutil.Process()
     once()
     before, began = sum(process.cpu_times()[:2]), time.perf_counter()
     records, taken, waited, held = 0, [], [], []
-    while (start := time.perf_counter()) < began + task.seconds:
+    while (start := time.perf_counter()) < began + seconds:
         records += once()
         kept = time.perf_counter()
         flush()
         taken.append(1000 * (time.perf_counter() - start))
         waited.append(1000 * (watch.got - watch.asked))
         held.append(1000 * (kept - watch.got))
-    elapsed = time.perf_counter() - began
-    return Done(
-        records, elapsed, sum(process.cpu_times()[:2]) - before, taken, waited, held, watch.since
-    )
+    elapsed, spent = time.perf_counter() - began, sum(process.cpu_times()[:2]) - before
+    return Done(records, elapsed, spent, taken, waited, held, watch.since)
 
 
-def _share_flushes(database: Database) -> Callable[[], object]:
+@contextmanager
+def _flushes_shared(database: Database) -> Iterator[Callable[[], object]]:
     """Let transactions end before they are on the disk; give what waits until they are."""
-    flusher = create_engine(database.engine.url, isolation_level="AUTOCOMMIT").connect()
     event.listen(database.engine, "connect", _let_go_early)
     database.engine.dispose()
-    return lambda: flusher.exec_driver_sql(FLUSH)
+    engine = create_engine(database.engine.url, isolation_level="AUTOCOMMIT")
+    with closing(engine.connect()) as flusher:
+        yield lambda: flusher.exec_driver_sql(FLUSH)
+    engine.dispose()
 
 
 def _let_go_early(connection: Any, _: object) -> None:
@@ -197,6 +206,7 @@ def measure(server: Postgres, task: Task) -> Mapping[str, Any]:
             "way": task.way,
             "writers": task.writers,
             "batch": max(task.batch, 1),
+            "records": written,
             "a second": sum(one.records / one.seconds for one in done),
             **_quantiles([took for one in done for took in one.transactions_ms]),
             "waited": statistics.median(took for one in done for took in one.waited_ms),
@@ -274,6 +284,12 @@ def tasks(given: argparse.Namespace) -> Iterator[Task]:
         yield replace(task, writers=writers, shares_flush=True)
 
 
+def largest(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Give the row with the most readings, in which the first pages of a table weigh least."""
+    recorded = [row for row in rows if not row["way"].startswith("event")]
+    return max(recorded, key=lambda row: row["records"])
+
+
 def show(rows: Sequence[Mapping[str, Any]], flush_ms: float, cells: int) -> None:
     """Print a table."""
     disk = f"each flush {flush_ms:g} ms longer" if flush_ms else "this machine's disk"
@@ -289,7 +305,7 @@ def show(rows: Sequence[Mapping[str, Any]], flush_ms: float, cells: int) -> None
         words = [f"{number:.0f}" if number >= 100 else f"{number:.2f}" for number in numbers]
         table.add_row(row["way"], str(row["writers"]), *words)
     CONSOLE.print(table)
-    last = next(row for row in reversed(rows) if row["way"] == "alone")
+    last = largest(rows)
     each = ", ".join(f"{table} {size:.0f}" for table, size in last["bytes"].items())
     CONSOLE.print(
         f"With {cells} cells a reading takes {sum(last['bytes'].values()):.0f} bytes with its "
