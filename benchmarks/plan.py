@@ -35,7 +35,7 @@ class Assumptions:
     round_trip_ms: float = 0.3
     redis_asks: float = 4
     redis_second: float = 80_000
-    s3_asks: float = 3
+    s3_asks: float = 1
     s3_second: float = 3_500
     s3_prefixes: int = 256
     core_hour: float = 0.05
@@ -58,13 +58,13 @@ class Assumptions:
             "round_trip_ms": "ms from a web process to the database and back",
             "redis_asks": "commands of Redis a request",
             "redis_second": "commands that one Redis answers a second",
-            "s3_asks": "requests to S3 a photo: put, copy, delete, as `storage/files.py` has it",
+            "s3_asks": "requests to S3 a photo: one put, as `storage/files.py` keeps it there",
             "s3_second": "puts a second a prefix, as Amazon documents for S3",
             "s3_prefixes": "prefixes that pictures are spread over",
             "core_hour": "US dollars a core and hour",
             "gpu_hour": "US dollars a GPU (H100) and hour",
             "s3_gb_month": "US dollars a GB and month",
-            "s3_million": "US dollars a million puts or copies; deleting is free",
+            "s3_million": "US dollars a million puts to S3",
             "disk_gb_month": "US dollars a GB and month of a database's disk",
             "batch": "photos in a batch of a GPU, at most",
             "batch_ms": "ms that the first of a batch waits for others",
@@ -192,12 +192,11 @@ class Level:
         assumed = self.assumed
         month = self.photos * YEAR_SECONDS / 12
         core = MONTH_HOURS * assumed.core_hour
-        paid = assumed.s3_asks - 1
         return {
             "web": self.cores(self.known.web_ms) * core,
             "networks": self.cores(self.known.network_ms) * core,
             "database": max(2, self.cores(self.known.database_ms)) * core,
-            "S3 requests": month * paid * assumed.s3_million / 1e6,
+            "S3 requests": month * assumed.s3_asks * assumed.s3_million / 1e6,
             "S3 kept": month * 12 * assumed.photo_kb / 1e6 * assumed.s3_gb_month,
             "disk kept": month * 12 * self.known.reading_bytes / 1e9 * assumed.disk_gb_month,
         }
@@ -229,7 +228,7 @@ class Level:
             "databases, each with its chain": f"{databases}",
             "PostgreSQL cores": f"{self.cores(known.database_ms):,}",
             "Redis": f"{photos * assumed.redis_asks / assumed.redis_second:.1%} of one",
-            "S3 puts and copies": f"{photos * (assumed.s3_asks - 1):,.0f}/s",
+            "S3 puts": f"{photos * assumed.s3_asks:,.0f}/s, {self._s3_used():.1%} of its limit",
             "pictures a year": _bytes(year * assumed.photo_kb * 1e3),
             "database a year": _bytes(year * known.reading_bytes),
             "rows a year": f"{year * (ROWS + 2 * assumed.cells):.1e}",
@@ -238,6 +237,10 @@ class Level:
             "of that to keep a year": f"{dollars['S3 kept'] + dollars['disk kept']:,.0f}",
             "US dollars a million photos": f"{sum(dollars.values()) / year * 12e6:,.2f}",
         }
+
+    def _s3_used(self) -> float:
+        assumed = self.assumed
+        return self.photos * assumed.s3_asks / (assumed.s3_second * assumed.s3_prefixes)
 
     def _machines(self, web: int) -> int:
         both = web + self.cores(self.known.network_ms)
