@@ -50,6 +50,7 @@ FLUSH = "SELECT pg_logical_emit_message(true, 'audit', '')"
 """A commit of its own with nothing in it: it comes back when all before it is on the disk."""
 TABLES = ("photos", "readings", "cells", "photo_measures", "history", "audit_events")
 NAMES = ("a second", "p50", "p95", "waited", "held", "undisturbed")
+FEWEST = 5
 CONSOLE = Console(width=130)
 
 
@@ -164,7 +165,7 @@ def _repeat(
     once()
     before, began = sum(process.cpu_times()[:2]), time.perf_counter()
     records, taken, waited, held = 0, [], [], []
-    while (start := time.perf_counter()) < began + seconds:
+    while (start := time.perf_counter()) < began + seconds or len(taken) < FEWEST:
         records += once()
         kept = time.perf_counter()
         flush()
