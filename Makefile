@@ -20,7 +20,7 @@ ARGUMENTS ?=
 # A finished locator.onnx to take in the place of teaching one.
 LOCATOR ?=
 
-.PHONY: help run setup test lint audit secrets sbom bench bench-compare fuzz load train folds evaluate notebook pictures translations lock clean
+.PHONY: help run setup test lint audit secrets sbom bench bench-compare fuzz load capacity train folds evaluate notebook pictures translations lock clean
 
 help: ## Say what each target does
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -65,6 +65,9 @@ fuzz: .venv/full ## Send 100,000 mutated pictures, 10,000 mutated ZIPs, and what
 
 load: .venv/full ## Press a real server with 64 clients for five minutes; ARGUMENTS="--seconds 60"
 	$(BIN)/python -m benchmarks.load $(ARGUMENTS)
+
+capacity: .venv/full ## Predict what was measured, and plan beyond; tables and plots of docs/scaling.md
+	$(BIN)/python -m benchmarks.capacity $(ARGUMENTS)
 
 train: .venv/full ## Make the model folder from the pictures in DATA
 	$(LEARN) train --data $(DATA) --backbone-weights $(BACKBONE) \
