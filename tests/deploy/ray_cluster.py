@@ -59,9 +59,13 @@ def ray_cluster(model: Path, folder: Path) -> Iterator[Cluster]:
     """
     token_file = folder / "token"
     token_file.write_text(token_hex(16) + "\n")
-    with TemporaryFile("w+") as noise:
+    # Ray's processes may write for a moment after their program has ended.
+    with (
+        TemporaryFile("w+") as noise,
+        TemporaryDirectory(prefix="hematovision-ray-", ignore_cleanup_errors=True) as place,
+    ):
         for attempt in range(1, ATTEMPTS + 1):
-            program = _start(model, token_file, noise)
+            program = _start([str(model), str(token_file), place], noise)
             ports = _answer(program)
             if ports is not None:
                 break
@@ -73,7 +77,7 @@ def ray_cluster(model: Path, folder: Path) -> Iterator[Cluster]:
             _stop(program)
 
 
-def _start(model: Path, token_file: Path, noise: Any) -> "subprocess.Popen[str]":
+def _start(arguments: list[str], noise: Any) -> "subprocess.Popen[str]":
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "src"))),
@@ -85,7 +89,7 @@ def _start(model: Path, token_file: Path, noise: Any) -> "subprocess.Popen[str]"
     for name in ("PYTHONDONTWRITEBYTECODE", "PYTHONWARNINGS"):
         environment.pop(name, None)
     return subprocess.Popen(  # noqa: S603 - this very file
-        [sys.executable, __file__, str(model), str(token_file)],
+        [sys.executable, __file__, *arguments],
         env=environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -114,7 +118,7 @@ def _answer(program: "subprocess.Popen[str]") -> Any:
     return None
 
 
-def _serve(model: str, token_file: str) -> None:
+def _serve(model: str, token_file: str, place: str) -> None:
     import ray
     from deploy.ray_serve import Arguments, deployment
     from ray import serve
@@ -122,34 +126,33 @@ def _serve(model: str, token_file: str) -> None:
     # Ray gives its agents 15 seconds to start; without the dashboard's part there is less to load.
     ray._private.utils.get_dashboard_dependency_error = lambda: ImportError("not wanted")
     http, grpc = _free_port(), _free_port()
-    with TemporaryDirectory(prefix="hematovision-ray-") as folder:
-        ray.init(
-            num_cpus=2,
-            include_dashboard=False,
-            object_store_memory=80 * 2**20,
-            log_to_driver=False,
-            _temp_dir=folder,
-            _node_ip_address="127.0.0.1",
-        )
-        serve.start(
-            proxy_location="HeadOnly",
-            http_options={"host": "127.0.0.1", "port": http, "request_timeout_s": SECONDS},
-            grpc_options={
-                "port": grpc,
-                "grpc_servicer_functions": [SERVICER],
-                "request_timeout_s": SECONDS,
-            },
-        )
-        replicas = deployment.options(num_replicas=2, ray_actor_options={"num_cpus": 0.5})
-        serve.run(replicas.bind(Arguments(model=model, token_file=token_file)), name="networks")
-        _say([http, grpc])
-        for command in sys.stdin:
-            names = _replicas(ray)
-            if command.strip() == "kill":
-                ray.kill(ray.get_actor(names[0], namespace="serve"))
-            _say(names)
-        serve.shutdown()
-        ray.shutdown()
+    ray.init(
+        num_cpus=2,
+        include_dashboard=False,
+        object_store_memory=80 * 2**20,
+        log_to_driver=False,
+        _temp_dir=place,
+        _node_ip_address="127.0.0.1",
+    )
+    serve.start(
+        proxy_location="HeadOnly",
+        http_options={"host": "127.0.0.1", "port": http, "request_timeout_s": SECONDS},
+        grpc_options={
+            "port": grpc,
+            "grpc_servicer_functions": [SERVICER],
+            "request_timeout_s": SECONDS,
+        },
+    )
+    replicas = deployment.options(num_replicas=2, ray_actor_options={"num_cpus": 0.5})
+    serve.run(replicas.bind(Arguments(model=model, token_file=token_file)), name="networks")
+    _say([http, grpc])
+    for command in sys.stdin:
+        names = _replicas(ray)
+        if command.strip() == "kill":
+            ray.kill(ray.get_actor(names[0], namespace="serve"))
+        _say(names)
+    serve.shutdown()
+    ray.shutdown()
 
 
 def _replicas(ray: Any) -> list[str]:
