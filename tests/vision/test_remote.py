@@ -16,6 +16,7 @@ from tests.inference_servers import Served, http_server, listening, reply
 from werkzeug.wrappers import Response
 
 from hematovision.errors import InferenceAwayError, InferenceWrongError
+from hematovision.vision.attempts import ATTEMPTS
 from hematovision.vision.open_inference import Wanted, pack_response
 from hematovision.vision.remote import MOST_BYTES, seconds_until
 from hematovision.vision.remote_reader import Remote, RemoteReader, load_remote_reader
@@ -286,10 +287,22 @@ def test_server_that_knows_bytes_is_never_sent_numbers(served: Served, folder: P
     reader = remote(served.url, folder)
     reader.read(PHOTO)
     before = served.inferences
-    served.always = reply(500)
+    served.always = reply(400)
     with pytest.raises(InferenceWrongError):
         reader.read(PHOTO)
     assert served.inferences == before + 1
+
+
+def test_server_that_fails_within_is_asked_again_and_is_wrong_if_it_always_does(
+    served: Served, folder: Path
+) -> None:
+    reader = remote(served.url, folder)
+    reader.read(PHOTO)
+    before = served.inferences
+    served.always = reply(500)
+    with pytest.raises(InferenceWrongError):
+        reader.read(PHOTO)
+    assert served.inferences == before + ATTEMPTS
 
 
 @pytest.mark.parametrize(

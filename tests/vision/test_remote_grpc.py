@@ -54,12 +54,19 @@ def test_server_that_will_not_is_asked_once(served: Served, folder: Path, code: 
     assert served.inferences == 1
 
 
-@pytest.mark.parametrize("code", ["INVALID_ARGUMENT", "INTERNAL", "UNKNOWN"])
+@pytest.mark.parametrize("code", ["INVALID_ARGUMENT", "UNKNOWN"])
 def test_refusal_is_wrong(served: Served, folder: Path, code: str) -> None:
     served.always = refuse(code)
     with pytest.raises(InferenceWrongError):
         remote(served.url, folder).read(PHOTO)
     assert served.inferences == 1
+
+
+def test_server_that_fails_within_is_asked_again(served: Served, folder: Path) -> None:
+    served.always = refuse("INTERNAL")
+    with pytest.raises(InferenceWrongError):
+        remote(served.url, folder).read(PHOTO)
+    assert served.inferences == 3
 
 
 def test_nobody_there_is_away(folder: Path) -> None:

@@ -34,7 +34,7 @@ CONNECTIONS = 32
 LATER = {408, 429, 502, 503, 504}
 """The server, or one before it, could not answer now."""
 BUSY = 429
-SHUT, UNKNOWN = {401, 403}, 404
+SHUT, UNKNOWN, FAILED_WITHIN = {401, 403}, 404, 500
 NOT_UNDERSTOOD = {400, 415, 422, 500, 501}
 """What servers answer that do not know tensors as bytes."""
 
@@ -231,7 +231,8 @@ def _insist_on_success(reply: _Reply) -> None:
         raise NoAnswerError(f"{reason}: it wants another token")
     if status == UNKNOWN:
         raise NoAnswerError(f"{reason}: it does not serve this model")
-    raise NoAnswerError.wrong(reason)
+    # It may have been ended within, as a replica of Ray's, and asking twice does no harm.
+    raise NoAnswerError(reason, again=status == FAILED_WITHIN, is_away=False)
 
 
 def seconds_until(text: str | None) -> float:

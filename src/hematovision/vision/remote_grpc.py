@@ -23,6 +23,8 @@ LATER = {"UNAVAILABLE", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED", "ABORTED"}
 BUSY = "RESOURCE_EXHAUSTED"
 SHUT = {"UNAUTHENTICATED", "PERMISSION_DENIED"}
 UNKNOWN = {"NOT_FOUND", "UNIMPLEMENTED"}
+FAILED_WITHIN = "INTERNAL"
+"""It may have been ended within, as a replica of Ray's; asking twice does no harm."""
 
 SECURE = "grpcs"
 
@@ -130,4 +132,4 @@ def _no_answer(code: str) -> NoAnswerError:
         return NoAnswerError(f"{reason}: it wants another token")
     if code in UNKNOWN:
         return NoAnswerError(f"{reason}: it does not serve this model")
-    return NoAnswerError.wrong(reason)
+    return NoAnswerError(reason, again=code == FAILED_WITHIN, is_away=False)
