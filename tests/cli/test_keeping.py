@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.films import FilmReader, make_case, picture
+from tests.models import Rack
 from tests.vision.networks import write_tiny_model
 
 from hematovision.cells import PhotoReading
@@ -17,9 +18,11 @@ from hematovision.config import Settings
 from hematovision.services import rotation
 from hematovision.services.batches import Desk, read_next
 from hematovision.services.hands import Hand
+from hematovision.services.installing import install_model
 from hematovision.services.rotation import Vault, rotate
 from hematovision.storage.cases import Case
 from hematovision.storage.database import Database, open_database
+from hematovision.storage.depot import open_depot
 from hematovision.storage.files import Files, open_files
 from hematovision.storage.keys import open_seal, write_keys
 from hematovision.storage.photos import Sent
@@ -216,6 +219,29 @@ def test_backup_is_made_and_put_back(
     again = run("restore", tmp_path / "backup", tools=there)
     assert (again.exit_code, "The database has " in again.output) == (1, True)
     assert run("audit", "verify", tools=there).exit_code == 0
+
+
+def test_backup_of_a_machine_with_an_empty_disk_has_the_models_of_all(
+    run: Run, settings: Settings, opened: Database, tmp_path: Path
+) -> None:
+    shared = f"memory:/{tmp_path}/pictures"
+    one = replace(settings, pictures_url=shared, keys_folder=settings.data_folder)
+    rack = Rack(tmp_path, opened)
+    depot = open_depot(shared, open_seal(one.keys))
+    assert depot
+    model = install_model(replace(rack.store, depot=depot), rack.write(), by=BY).sha256
+    address = f"sqlite:///{settings.data_folder / 'hematovision.sqlite'}"
+    third = replace(one, data_folder=tmp_path / "third", database_url=address)
+    made = run("backup", tmp_path / "backup", "--with-keys", tools=Tools(third))
+    assert made.exit_code == 0, made.output
+    moved = f"memory:/{tmp_path}/moved"
+    there = Settings(data_folder=tmp_path / "there", pictures_url=moved)
+    back = run("restore", tmp_path / "backup", tools=Tools(there))
+    assert back.exit_code == 0, back.output
+    found = open_depot(moved, open_seal(there.keys))
+    assert found
+    assert found.has(model)
+    assert run("audit", "verify", tools=Tools(there)).exit_code == 0
 
 
 def test_backup_says_where_its_keys_are_not(run: Run, case: Case, tmp_path: Path) -> None:

@@ -33,6 +33,11 @@ PATIENCE: Mapping[str, Any] = {
 }
 """Seconds, and tries: who waits for a picture waits for a page."""
 
+LONGEST = 20.0
+"""Seconds that one file may take: a server that takes what is sent and says nothing more is not
+noticed by the driver, which waits to be told to go on."""
+LONGEST_WALK = 600.0
+
 log = logging.getLogger(__name__)
 _systems: dict[tuple[int, str], fsspec.AbstractFileSystem] = {}
 """By process: what was opened before a fork belongs to whoever was forked."""
@@ -66,7 +71,7 @@ class Place:
         with self._reaching() as system:
             path = self._path(name)
             if _holds_objects(system):
-                system.pipe_file(path, content)
+                system.pipe_file(path, content, **_within(system))
             else:
                 _write_whole(system, path, content)
 
@@ -78,7 +83,7 @@ class Place:
             PicturesAwayError: If the place does not answer.
         """
         with self._reaching() as system:
-            content: bytes = system.cat_file(self._path(name))
+            content: bytes = system.cat_file(self._path(name), **_within(system))
         return content
 
     def has(self, name: str) -> bool:
@@ -88,7 +93,7 @@ class Place:
             PicturesAwayError: If the place does not answer.
         """
         with self._reaching() as system:
-            return bool(system.exists(self._path(name)))
+            return bool(system.exists(self._path(name), **_within(system)))
 
     def delete(self, name: str) -> None:
         """Throw a file away; one that is gone stays gone.
@@ -97,7 +102,7 @@ class Place:
             PicturesAwayError: If the place does not answer.
         """
         with self._reaching() as system, suppress(FileNotFoundError):
-            system.rm_file(self._path(name))
+            system.rm_file(self._path(name), **_within(system))
 
     def walk(self) -> Iterator[tuple[str, datetime]]:
         """Give the names of all files, and when each was written; also what was begun.
@@ -106,7 +111,7 @@ class Place:
             PicturesAwayError: If the place does not answer.
         """
         with self._reaching() as system:
-            found = system.find(_stripped(self.root), detail=True)
+            found = system.find(_stripped(self.root), detail=True, **_within(system, LONGEST_WALK))
         root = self._path("")
         for path, about in sorted(found.items()):
             yield path.removeprefix(root), _written(about)
@@ -125,7 +130,7 @@ class Place:
         with self._reaching() as system:
             if _holds_objects(system):
                 # Of a million objects those alone are listed that are meant.
-                found = system.find(start, prefix=prefix)
+                found = system.find(start, prefix=prefix, **_within(system, LONGEST_WALK))
             else:
                 found = system.ls(start, detail=False) if system.isdir(start) else []
         begin = f"{start}/{prefix}"
@@ -213,6 +218,11 @@ def _system_of(root: str) -> fsspec.AbstractFileSystem:
         system.retries = 1
         _systems[key] = system
     return _systems[key]
+
+
+def _within(system: fsspec.AbstractFileSystem, seconds: float = LONGEST) -> dict[str, float]:
+    """Give what lets a driver give up, where it knows how."""
+    return {"timeout": seconds} if system.async_impl else {}
 
 
 def _holds_objects(system: fsspec.AbstractFileSystem) -> bool:
