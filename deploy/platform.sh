@@ -14,6 +14,8 @@
 # What is set under HematoVision's own name counts more.
 set -eu
 umask 077
+# ONNX Runtime tells its maker nothing.
+export ORT_DISABLE_TELEMETRY=1
 
 if [ -n "${PORT:-}" ]; then
   export HEMATOVISION_HOST="0.0.0.0" HEMATOVISION_PORT="$PORT"

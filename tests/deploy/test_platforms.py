@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.deploy.deployed import ROOT, procfile, railway, render
+from tests.deploy.deployed import ROOT, dockerfile, procfile, railway, render
 
 from hematovision.config import Settings
 from hematovision.storage.database import connect
@@ -49,6 +49,11 @@ def test_port_and_addresses_are_settings() -> None:
 
 def test_nothing_is_made_of_nothing() -> None:
     assert [name for name in given() if name.startswith("HEMATOVISION")] == []
+
+
+def test_engine_tells_its_maker_nothing() -> None:
+    assert given()["ORT_DISABLE_TELEMETRY"] == "1"
+    assert "ORT_DISABLE_TELEMETRY=1" in dict(dockerfile()[-1])["ENV"].split()
 
 
 def test_names_of_its_own_count_more() -> None:

@@ -43,6 +43,7 @@ def test_unit_writes_into_its_own_folder_alone() -> None:
     found = service()
     assert found["ProtectSystem"] == "strict"
     assert found["CapabilityBoundingSet"] == ""
-    assert found["Environment"] == f"HEMATOVISION_DATA_FOLDER=/var/lib/{found['StateDirectory']}"
+    folder = f"HEMATOVISION_DATA_FOLDER=/var/lib/{found['StateDirectory']}"
+    assert found["Environment"].split() == [folder, "ORT_DISABLE_TELEMETRY=1"]
     assert found["ExecStartPre"] == f"{PROGRAM} prepare"
     assert found["ExecStart"].startswith(f"{PROGRAM} serve")

@@ -181,7 +181,7 @@ def open_place(root: str) -> Place:
     except ImportError as error:
         raise PlaceUnusableError(
             f"An address {_protocol_of(root)}:// needs a package: {error}. For s3:// it comes with "
-            "pip install 'hematovision[scale]'."
+            "pip install 'hematovision[server]'."
         ) from error
     except ValueError as error:
         raise PlaceUnusableError(
