@@ -83,10 +83,10 @@ def test_address_of_an_inference_server_is_taken(text: str) -> None:
         "triton:8001",
         "ftp://triton",
         "http://",
-        "http://user:hush@triton",
+        "http://user:hush@triton",  # pragma: allowlist secret
         "http://a b",
         "grpc:x",
-    ],  # pragma: allowlist secret
+    ],
 )
 def test_address_that_is_none_is_refused_without_being_shown(text: str) -> None:
     with pytest.raises(ValueError, match=f"{PREFIX}INFERENCE_URL is no address") as caught:

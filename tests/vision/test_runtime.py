@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -101,3 +104,24 @@ def test_card_computes_with_whole_numbers() -> None:
 def test_processor_is_fallen_back_to_where_the_card_does_not_load(classifier: Path) -> None:
     network = Network(classifier, threads=1, offered=(CUDA, CPU))
     assert network(np.zeros((1, 16, 16, 3), np.uint8))[0].shape == (1, len(CLASSES))
+
+
+def test_engine_tells_its_maker_nothing(classifier: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    program = (
+        "import os, sys; from pathlib import Path\n"
+        "from hematovision.vision.runtime import Network\n"
+        "Network(Path(sys.argv[1])); print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    )
+    kept = {name: value for name, value in os.environ.items() if "TELEMETRY" not in name}
+    ran = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", program, str(classifier)],
+        env=kept | {"HOME": str(home), "XDG_CACHE_HOME": ""},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert ran.stdout == "1\n"
+    assert list(home.rglob("*Microsoft*")) == []

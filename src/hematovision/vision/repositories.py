@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from hematovision.errors import FolderTakenError, ModelDamagedError
 from hematovision.vision.bundle import Bundle
 from hematovision.vision.open_inference import PICTURES, VERSION
+from hematovision.vision.runtime import load_engine
 from hematovision.vision.served import FREE, VIEW_STEP, Served, Tensor, open_served
 from hematovision.vision.triton import Serving, config_text
 
@@ -224,10 +225,8 @@ def _examples(network: Served) -> list[NDArray[np.uint8]]:
 
 def _run(path: Path, network: Served, pictures: NDArray[np.uint8]) -> Sequence[NDArray[np.float32]]:
     """Run a file as a server does: bytes in, outputs by name."""
-    import onnxruntime
-
     try:
-        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        session = load_engine().InferenceSession(path, providers=["CPUExecutionProvider"])
         given: Mapping[str, Any] = {network.pictures.name: pictures}
         answers: Sequence[NDArray[np.float32]] = session.run(
             [output.name for output in network.outputs], given

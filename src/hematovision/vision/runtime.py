@@ -3,6 +3,7 @@
 It is loaded with the first network: a process that asks a server for inference never does.
 """
 
+import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,6 +27,14 @@ def choose_providers(offered: Collection[str]) -> list[list[Any]]:
     """
     on_card = [[(CUDA, CUDA_OPTIONS), CPU]] if CUDA in offered else []
     return [*on_card, [CPU]]
+
+
+def load_engine() -> Any:
+    """Load ONNX Runtime, which tells its maker how it is used unless it is told not to."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    import onnxruntime
+
+    return onnxruntime
 
 
 class Runs(Protocol):
@@ -59,8 +68,7 @@ class Network:
         Raises:
             ModelDamagedError: If the file is no network that can be run.
         """
-        import onnxruntime
-
+        onnxruntime = load_engine()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or cores()
         options.inter_op_num_threads = 1
