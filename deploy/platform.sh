@@ -38,6 +38,7 @@ keep() {
   case "$key" in
     *[!0-9a-fA-F]*) key=$(printf %s "$key" | base64 -d | od -An -v -tx1 | tr -d ' \n') ;;
   esac
+  [ "${#key}" -eq 64 ] || { echo "HEMATOVISION_$3 holds no 32 bytes" >&2; exit 1; }
   printf %s "$key" >"$HEMATOVISION_KEYS_FOLDER/$1"
 }
 if [ -n "${HEMATOVISION_ADMIN_PASSWORD:-}" ]; then
@@ -50,9 +51,9 @@ if [ -n "${HEMATOVISION_DATA_KEY:-}" ]; then
   : "${HEMATOVISION_SECRET_KEY:?is missing: all three keys or none}"
   export HEMATOVISION_KEYS_FOLDER="${HEMATOVISION_KEYS_FOLDER:-/tmp/hematovision-keys}"
   mkdir -p "$HEMATOVISION_KEYS_FOLDER"
-  keep data_key "$HEMATOVISION_DATA_KEY"
-  keep audit_key "$HEMATOVISION_AUDIT_KEY"
-  keep secret_key "$HEMATOVISION_SECRET_KEY"
+  keep data_key "$HEMATOVISION_DATA_KEY" DATA_KEY
+  keep audit_key "$HEMATOVISION_AUDIT_KEY" AUDIT_KEY
+  keep secret_key "$HEMATOVISION_SECRET_KEY" SECRET_KEY
   unset HEMATOVISION_DATA_KEY HEMATOVISION_AUDIT_KEY HEMATOVISION_SECRET_KEY
 fi
 

@@ -24,7 +24,7 @@ from hematovision.vision.open_inference_grpc import METHODS
 from hematovision.vision.served import open_served
 from hematovision.vision.serving_grpc import answer_call
 from hematovision.vision.serving_limits import Limits
-from hematovision.vision.serving_v2 import Front
+from hematovision.vision.serving_v2 import Front, read_token
 from hematovision.vision.together import Together
 
 LIMITS = Limits()
@@ -85,9 +85,8 @@ class Networks:
             Together(network, pool, pixels=arguments.pixels, at_once=arguments.at_once)
             for network in open_served(read_bundle(arguments.model), threads=threads)
         ]
-        token = arguments.token_file.read_text().strip() if arguments.token_file else ""
         limits = Limits(arguments.bytes, arguments.pixels, arguments.side, arguments.waiting)
-        self.front = Front(engines, limits, token=token)
+        self.front = Front(engines, limits, token=read_token(arguments.token_file))
 
     async def __call__(self, request: Request) -> Response:
         """Answer a request over HTTP."""

@@ -6,6 +6,8 @@
 set -eu
 host="${1:?name the host under which people come, such as lab.example}"
 folder="${2:-secrets}"
+# Without it what is made below would be empty, and stay so.
+openssl version >/dev/null
 mkdir -p "$folder"
 chmod 700 "$folder"
 

@@ -103,6 +103,12 @@ def test_pods_are_scaled_spread_and_taken_away_one_by_one(name: str) -> None:
     assert all(one["labelSelector"]["matchLabels"] == labels for one in spread)
 
 
+def test_worker_reads_no_more_at_once_than_its_memory_holds_whatever_the_node() -> None:
+    (box,) = pod_of("Deployment", "worker")["containers"]
+    assert "cpu" not in box["resources"]["limits"]
+    assert box["command"] == ["hematovision", "worker", "--readers", "2"]
+
+
 def test_nobody_is_reached_but_by_what_is_listed() -> None:
     nobody = manifest("NetworkPolicy", "nobody")["spec"]
     assert nobody == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}

@@ -98,6 +98,18 @@ def test_half_of_the_keys_is_refused(missing: str, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", sorted(KEYS))
+@pytest.mark.parametrize("key", ["####", "ab" * 31, base64.b64encode(b"short").decode()])
+def test_key_that_is_none_is_refused_and_none_is_made_in_its_place(
+    name: str, key: str, tmp_path: Path
+) -> None:
+    done = become(HEMATOVISION_KEYS_FOLDER=str(tmp_path), **KEYS | {name: key})
+    assert done.returncode != 0
+    assert f"{name} holds no 32 bytes" in done.stderr
+    assert key not in done.stderr
+    assert not (tmp_path / name.removeprefix("HEMATOVISION_").lower()).exists()
+
+
 @pytest.mark.parametrize(
     "address", ["postgres://u:p@h/d", "postgresql://u:p@h/d", "postgresql+psycopg://u:p@h/d"]
 )

@@ -66,6 +66,14 @@ def test_link_that_leads_nowhere_is_listed_so_that_it_is_told(folder: Path) -> N
         open_photo(gone, most=10)
 
 
+def test_pipe_is_not_waited_for(folder: Path) -> None:
+    os.mkfifo(folder / "pipe.png")
+    pipe = Photo(f"{folder}/pipe.png", UNKNOWN)
+    assert pipe in list(list_photos((str(folder),), recursive=False))
+    with pytest.raises(PhotoUnreachableError, match=r"no plain file\.$"):
+        open_photo(pipe, most=10)
+
+
 def test_folder_that_is_closed_is_listed_so_that_it_is_told(folder: Path) -> None:
     closed = folder / "deep"
     closed.chmod(0)

@@ -1,4 +1,5 @@
 import json
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -69,6 +70,34 @@ def test_what_is_left_out_again_is_written_down_as_failed(job: Job, tmp_path: Pa
     found = rows(job.output, "photos")
     assert Counter(row["photo"] for row in found) == Counter(names)
     assert sum(row["status"] == "failed" for row in found) == failed
+
+
+class Overtaken(Forgetful):
+    """Another, whose sources grow by a photo each time before it reads."""
+
+    def __init__(self, times: int, photo: Path, census: Census) -> None:
+        super().__init__(times)
+        self.photo, self.census = photo, census
+
+    def read(self, job: Job, plan: Plan) -> Iterator[Totals]:
+        while not self.census.is_over:
+            pass
+        newer = self.photo.with_name(f"new-{self.times}-{self.photo.name}")
+        shutil.copyfile(self.photo, newer)
+        yield from super().read(job, plan)
+        shutil.copyfile(self.photo, newer.with_name(f"late-{newer.name}"))
+
+
+def test_photos_that_come_meanwhile_hide_none_that_was_left_out_and_fail_not(
+    job: Job, tmp_path: Path
+) -> None:
+    names, census = write_photos(tmp_path / "photos", 6), Census()
+    engine = Overtaken(1, Path(names[0]), census)
+    one_by_one = replace(job, part_photos=1)
+    list(read_archive(one_by_one, engine, find_done(Place(job.output)), census))
+    found = {row["photo"]: row["status"] for row in rows(job.output, "photos")}
+    assert found.items() >= dict.fromkeys(names, "read").items()
+    assert set(found.values()) == {"read"}
 
 
 def test_source_that_cannot_be_listed_ends_the_run(job: Job, store: object) -> None:

@@ -1,3 +1,4 @@
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,9 @@ def test_loaded_cell_is_shown_counted_and_removed(album: Album) -> None:
     assert get_reference(album, cell.id)[:2] == b"\xff\xd8"
     assert remove_references(album.database, album.files, "PBC 2020", by=BY) == 1
     assert not [path for path in Path(album.files.root).rglob("*") if path.is_file()]
+    with album.database.reading() as records:
+        # A worker deletes it once more: the place of pictures may have been away.
+        assert records.discards.list(before=NOW + timedelta(1), limit=9) == [cell.file]
     with pytest.raises(PictureNotKeptError):
         get_reference(album, cell.id)
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from alembic.script import ScriptDirectory
+from alembic.script.revision import Revision
 from sqlalchemy import create_engine, text
 from tests.storage.expanding import losses, tables_of
 
@@ -35,23 +36,27 @@ def put(database: Database, revision: str) -> None:
     ("revision", "fits"),
     [
         pytest.param(newest_version(), True, id="its own"),
-        pytest.param(f"{NEXT}+{OWN}", True, id="newer, and only more"),
-        pytest.param("9999+0001", True, id="much newer, and only more"),
+        pytest.param(f"{NEXT}_{OWN}", True, id="newer, and only more"),
+        pytest.param("9999_0001", True, id="much newer, and only more"),
         pytest.param(NEXT, False, id="newer, and nothing said"),
-        pytest.param(f"9999+{NEXT}", False, id="newer, and for newer alone"),
+        pytest.param(f"9999_{NEXT}", False, id="newer, and for newer alone"),
         pytest.param("0001", False, id="older"),
-        pytest.param("0001+0000", False, id="older, though it only added"),
+        pytest.param("0001_0000", False, id="older, though it only added"),
         pytest.param(None, False, id="no tables"),
-        pytest.param("x+y", False, id="nonsense"),
+        pytest.param("x_y", False, id="nonsense"),
     ],
 )
 def test_tables_that_have_only_more_suit_a_program(revision: str | None, fits: bool) -> None:
     assert suits(revision) is fits
 
 
+def test_number_that_says_so_is_one_that_alembic_takes() -> None:
+    assert Revision(f"{NEXT}_{OWN}", OWN).revision == f"{NEXT}_{OWN}"
+
+
 def test_program_goes_on_with_newer_tables_that_suit_it_and_leaves_them(tmp_path: Path) -> None:
     database = open_database("", tmp_path)
-    put(database, f"{NEXT}+{OWN}")
+    put(database, f"{NEXT}_{OWN}")
     again = open_database("", tmp_path)
     assert again.has_fitting_tables()
     with again.transaction() as records:

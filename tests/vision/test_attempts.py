@@ -6,9 +6,17 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 import pytest
 
 from hematovision.errors import InferenceAwayError, InferenceWrongError
+from hematovision.jobs import LONGEST_SECONDS
 from hematovision.observing import signals
 from hematovision.observing.signals import Signal, Stage
-from hematovision.vision.attempts import ATTEMPTS, MOST_FAILURES, Breaker, Line, NoAnswerError
+from hematovision.vision.attempts import (
+    ATTEMPTS,
+    LONGEST,
+    MOST_FAILURES,
+    Breaker,
+    Line,
+    NoAnswerError,
+)
 
 AWAY = NoAnswerError("away", again=True)
 BUSY = NoAnswerError("busy", again=True, is_busy=True)
@@ -75,6 +83,21 @@ def test_nobody_is_asked_for_ever(clock: Clock) -> None:
     assert len(script.given) == ATTEMPTS
     assert caught.value.seconds > 0
     assert caught.value.__cause__ is AWAY
+
+
+def test_photo_of_many_slow_answers_comes_to_an_end(clock: Clock) -> None:
+    script, way = Script("answer", clock=clock, takes=9.0), line(clock)
+
+    def read() -> None:
+        with way.one_photo():
+            while True:
+                way.ask(script)
+
+    with pytest.raises(InferenceAwayError):
+        read()
+    assert LONGEST <= clock.now < LONGEST_SECONDS
+    assert script.given[-1] == LONGEST % 9.0
+    assert way.ask(script) == "answer"
 
 
 def test_what_does_not_help_is_not_tried_again(clock: Clock) -> None:

@@ -283,6 +283,17 @@ def test_server_that_knows_no_bytes_is_sent_numbers(served: Served, folder: Path
     assert served.inferences == first + 2
 
 
+def test_server_that_failed_once_within_is_not_sent_numbers_for_good(
+    served: Served, folder: Path
+) -> None:
+    served.plan.append(reply(500))
+    reader = remote(served.url, folder)
+    reader.read(PHOTO)
+    served.binary = False
+    with pytest.raises(InferenceWrongError):
+        reader.read(PHOTO)
+
+
 def test_server_that_knows_bytes_is_never_sent_numbers(served: Served, folder: Path) -> None:
     reader = remote(served.url, folder)
     reader.read(PHOTO)

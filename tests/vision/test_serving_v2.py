@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from hematovision.vision.open_inference import pack_request, unpack_response
+from hematovision.vision.serving_v2 import read_token
 
 from .fronts import Counter, document_of, parts_of
 
@@ -245,3 +246,13 @@ def test_whoever_shows_no_token_is_told_nothing(tmp_path: Path, shown: str) -> N
     assert counter.get("/v2/health/ready").status == HTTPStatus.OK
     assert counter.get("/v2", Authorization="bearer secret").status == HTTPStatus.OK
     counter.pool.shutdown()
+
+
+def test_server_whose_token_is_missing_does_not_open_to_everybody(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("\n")
+    with pytest.raises(ValueError, match="holds no token"):
+        read_token(file)
+    file.write_text(f"{TOKEN}\n")
+    assert read_token(file) == TOKEN
+    assert read_token(None) == ""

@@ -2,7 +2,7 @@ import asyncio
 import threading
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -195,3 +195,45 @@ def test_outputs_that_nobody_wants_are_not_asked_for(networks: tuple[Served, Ser
     jobs = [Job(pictures(1, 1), ("morphology",)), Job(pictures(2, 1), ("logits",))]
     run_together(classifier._replace(network=note), jobs)  # type: ignore[arg-type]
     assert asked == [[0, 3]]
+
+
+class Later(Executor):
+    """Runs nothing before it is let go; then at once, in the thread that lets it go."""
+
+    def __init__(self) -> None:
+        self._held: list[tuple[Future[Any], Any]] = []
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        future: Future[Any] = Future()
+        self._held.append((future, lambda: fn(*args, **kwargs)))
+        return future
+
+    def go(self) -> None:
+        for future, run in self._held:
+            future.set_result(run())
+        self._held.clear()
+
+
+@pytest.mark.parametrize("turns", range(6))
+def test_one_who_asks_just_as_the_last_is_answered_does_not_wait_for_ever(
+    networks: tuple[Served, Served], turns: int
+) -> None:
+    classifier, _ = networks
+
+    async def ask() -> Answer:
+        pool = Later()
+        engine = Together(classifier, pool, pixels=2**20)
+        first = asyncio.create_task(engine(Job(pictures(0, 1), ("logits",))))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        pool.go()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        second = asyncio.create_task(engine(Job(pictures(1, 1), ("logits",))))
+        await first
+        for _ in range(4):
+            await asyncio.sleep(0)
+            pool.go()
+        return await asyncio.wait_for(second, 10)
+
+    assert tuple(asyncio.run(ask())) == ("logits",)

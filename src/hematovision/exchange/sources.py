@@ -129,7 +129,7 @@ def open_photo(photo: Photo, *, most: int) -> IO[bytes]:
     """
     try:
         if not is_bucket(photo.address):
-            return Path(photo.address).open("rb")
+            return _open_file(photo.address)
         system, path = open_bucket(photo.address)
         # A range of nothing is refused by stores.
         return io.BytesIO(system.cat_file(path, start=0, end=most) if photo.size else b"")
@@ -137,6 +137,15 @@ def open_photo(photo: Photo, *, most: int) -> IO[bytes]:
         raise unreachable(error) from error
     except Exception as error:  # The client of buckets raises what it likes where a network fails.
         raise unreachable(error) from error
+
+
+def _open_file(path: str) -> IO[bytes]:
+    """Open a plain file; of a folder of strangers nothing is waited for, such as a pipe."""
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    if not S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError("It is no plain file")
+    return os.fdopen(handle, "rb")
 
 
 def unreachable(error: Exception) -> PhotoUnreachableError:

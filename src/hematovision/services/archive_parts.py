@@ -188,14 +188,14 @@ def find_done(place: Place, *, forget_failed: bool = False) -> Done:
         PlaceUnreachableError: If it cannot be read.
         DatasetDiffersError: If a file in it is not one of a dataset.
     """
-    whole = set(_parts(place, CELLS))
+    whole = set(part_names(place, CELLS))
     digests, begun, totals = bytearray(), list[Part](), Totals()
 
     def look(name: str) -> tuple[tuple[Photo, ...], Totals]:
         return _look(place, name, forget_failed=forget_failed and name in whole)
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        names = sorted(_parts(place, PHOTOS))
+        names = sorted(part_names(place, PHOTOS))
         for name, (photos, found) in zip(names, pool.map(look, names), strict=True):
             if name in whole:
                 digests += b"".join(photo.digest for photo in photos)
@@ -210,7 +210,12 @@ def sort_digests(joined: bytes | bytearray) -> NDArray[np.bytes_]:
     return np.sort(np.frombuffer(joined, f"S{DIGEST_BYTES}"))
 
 
-def _parts(place: Place, folder: str) -> Iterator[str]:
+def part_names(place: Place, folder: str) -> Iterator[str]:
+    """Name the parts of which a dataset has a file in a folder.
+
+    Raises:
+        PlaceUnreachableError: If it cannot be listed.
+    """
     for name in place.names(folder):
         if name.endswith(SUFFIX):
             yield name.removesuffix(SUFFIX)

@@ -2,8 +2,8 @@
 
 import json
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -12,7 +12,7 @@ from hematovision.errors import DatasetDiffersError, HematoVisionError, ReaderCr
 from hematovision.exchange.datasets import CELLS, PHOTOS, SCHEMA_VERSION, failed
 from hematovision.exchange.places import Place
 from hematovision.exchange.sources import UNKNOWN
-from hematovision.services.archive_parts import Done, Job, Plan, Totals, find_done
+from hematovision.services.archive_parts import Done, Job, Plan, Totals, find_done, part_names
 from hematovision.services.archive_reader import write_part
 
 RUN_FILE, SUMMARY_FILE = "_run.json", "_summary.json"
@@ -64,10 +64,12 @@ class Census:
     Attributes:
         photos: Counted so far.
         is_over: Whether all are counted.
+        parts: The names of those that hold them.
     """
 
     photos: int = 0
     is_over: bool = False
+    parts: set[str] = field(default_factory=set)
 
     def count(self, plan: Plan) -> threading.Thread:
         """Count in a thread of its own."""
@@ -79,6 +81,7 @@ class Census:
         try:
             for part in plan():
                 self.photos += len(part.photos)
+                self.parts.add(part.name)
         except HematoVisionError:
             # The engine lists as well, and will say it.
             return
@@ -96,16 +99,16 @@ def read_archive(job: Job, engine: Engine, done: Done, census: Census) -> Iterat
     """
     plan = Plan(job, done, job.part_photos)
     counting = census.count(plan)
-    read = 0
-    for totals in engine.read(job, plan):
-        read += totals.photos
-        yield totals
+    yield from engine.read(job, plan)
     counting.join()
-    if read >= census.photos:
-        return
     place = Place(job.output)
-    yield from engine.read(job, Plan(job, find_done(place), ALONE))
-    yield from _give_up(job, place)
+    # Numbers would not do: photos that came meanwhile could stand for those that were left out.
+    if census.parts <= set(part_names(place, CELLS)):
+        return
+    plan = Plan(job, find_done(place), ALONE)
+    tried = {photo.digest for part in plan() for photo in part.photos}
+    yield from engine.read(job, plan)
+    yield from _give_up(job, place, tried)
 
 
 def write_summary(job: Job, totals: Totals, run: Totals, seconds: float) -> dict[str, Any]:
@@ -137,9 +140,11 @@ def write_summary(job: Job, totals: Totals, run: Totals, seconds: float) -> dict
     return summary
 
 
-def _give_up(job: Job, place: Place) -> Iterator[Totals]:
-    """Write down the photos that were left out again as failed."""
+def _give_up(job: Job, place: Place, tried: Collection[bytes]) -> Iterator[Totals]:
+    """Write down the photos that were left out again as failed; not those that just came."""
     for part in Plan(job, find_done(place), ALONE)():
+        if not any(photo.digest in tried for photo in part.photos):
+            continue
         outcomes = [
             failed(
                 photo.name,

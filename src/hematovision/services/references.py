@@ -65,6 +65,7 @@ def remove_references(database: Database, files: Files, source: str, *, by: Hand
     with database.transaction() as records:
         gone = records.references.remove(source)
         if gone:
+            records.discards.add(gone, now=by.now)
             records.audit.add(by.did("references.removed", "references", {"cells": len(gone)}))
     for file in gone:
         files.discard(file)

@@ -63,7 +63,7 @@ PRAGMAS = ("journal_mode = WAL", "foreign_keys = ON", "synchronous = FULL", "sec
 MOST_VACUUMED = 2**28
 """Bytes of a file that is written anew within some seconds; so long nobody else writes."""
 
-OLDEST = re.compile(r"(\d{4})\+(\d{4})")
+OLDEST = re.compile(r"(\d{4})_(\d{4})")
 """The number of a migration that only adds, and that of the oldest whose programs go on with it."""
 
 FULL = re.compile("disk is full|No space left on device|disk I/O error")
@@ -426,7 +426,7 @@ def suits(revision: str | None) -> bool:
     """Tell whether this program works with the tables of a migration.
 
     Args:
-        revision: `0015`, or `0015+0014` where programs of 0014 go on with the tables of 0015.
+        revision: `0015`, or `0015_0014` where programs of 0014 go on with the tables of 0015.
     """
     newest = newest_version()
     found = OLDEST.fullmatch(revision or "")

@@ -86,7 +86,8 @@ class Files:
     def discard(self, name: str) -> None:
         """Throw a picture away of which no row speaks any more; where it is kept may not answer.
 
-        What is left then is found and thrown away by a worker.
+        What is left then a worker throws away, where the database keeps that it must go; what no
+        row ever spoke of, `hematovision retention --strays` finds.
         """
         try:
             self.delete(name)

@@ -1,10 +1,12 @@
 """Ask another machine: again where that helps, and not at all while nothing comes of it."""
 
 import logging
+import math
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -18,6 +20,8 @@ Answer = TypeVar("Answer")
 ATTEMPTS = 3
 DEADLINE = 2.0
 """All attempts together may take so many times as long as one."""
+LONGEST = 240.0
+"""Seconds that all questions of one photo may take; less than what a worker takes to be stuck."""
 FIRST_PAUSE = 0.1
 """Seconds before the second attempt; twice as many before the third."""
 MOST_FAILURES = 5
@@ -152,6 +156,19 @@ class Line:
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
     chance: Callable[[], float] = random.random
+    _within: threading.local = field(default_factory=threading.local, init=False)
+
+    @contextmanager
+    def one_photo(self) -> Iterator[None]:
+        """Let all that this thread asks within take `LONGEST` together.
+
+        A server that answers every question, each just in time, would keep a reader for an hour.
+        """
+        self._within.end = self.clock() + LONGEST
+        try:
+            yield
+        finally:
+            self._within.end = math.inf
 
     def ask(self, question: Callable[[float], Answer]) -> Answer:
         """Ask until there is an answer, or it makes no sense any more.
@@ -160,10 +177,14 @@ class Line:
             question: Asks once, for so many seconds at most. It may be asked twice.
 
         Raises:
-            InferenceAwayError: If nobody answers.
+            InferenceAwayError: If nobody answers, or a photo has taken too long.
             InferenceWrongError: If what is answered is no answer.
         """
-        end = self.clock() + DEADLINE * self.seconds
+        last = getattr(self._within, "end", math.inf)
+        if self.clock() >= last:
+            log.warning("Inference of one photo takes more than %.0f s", LONGEST)
+            raise self._failure(NoAnswerError("too slow"))
+        end = min(self.clock() + DEADLINE * self.seconds, last)
         attempt = 0
         while True:
             attempt += 1

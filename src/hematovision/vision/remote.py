@@ -129,8 +129,11 @@ class HttpServer:
         end = time.monotonic() + seconds
         reply = self._infer(model, pictures, outputs, end, binary=self._binary is not False)
         if self._binary is None and reply.status in NOT_UNDERSTOOD:
+            failed_within = reply.status == FAILED_WITHIN
             reply = self._infer(model, pictures, outputs, end, binary=False)
-            self._learn(reply, binary=False)
+            if not failed_within:
+                # It may have failed once, and would be sent numbers as text for good.
+                self._learn(reply, binary=False)
         elif self._binary is None:
             self._learn(reply, binary=True)
         _insist_on_success(reply)

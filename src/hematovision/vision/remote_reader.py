@@ -89,7 +89,8 @@ class RemoteReader:
             InferenceWrongError: If what is answered is no answer of this model, the same.
         """
         try:
-            return Said(self.reader.read(photo, explain=explain), Engine.REMOTE)
+            with self.locator.line.one_photo():
+                return Said(self.reader.read(photo, explain=explain), Engine.REMOTE)
         except (InferenceAwayError, InferenceWrongError):
             if self.local is None:
                 raise

@@ -10,6 +10,7 @@ import re
 from collections.abc import AsyncIterable, Mapping, Sequence
 from http import HTTPStatus
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
@@ -174,6 +175,18 @@ class Front:
         answer = await self.infer(engine, arrays, wanted)
         written, packed = pack_response(engine.network.name, answer, wanted)
         return Reply(HTTPStatus.OK, written, packed)
+
+
+def read_token(file: Path | None) -> str:
+    """Read the token that clients must show; empty where no file is named.
+
+    Raises:
+        ValueError: If the file holds none: a secret that is missing must not open the server.
+    """
+    token = file.read_text().strip() if file else ""
+    if file and not token:
+        raise ValueError(f"{file} holds no token.")
+    return token
 
 
 def server_metadata() -> dict[str, Any]:

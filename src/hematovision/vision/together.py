@@ -5,7 +5,7 @@ from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from time import perf_counter_ns
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,9 @@ class Job(NamedTuple):
         return self.pictures.size // 3
 
 
+Waiting: TypeAlias = "tuple[Job, asyncio.Future[Answer]]"
+
+
 class Together:
     """Runs the jobs of one network.
 
@@ -56,43 +59,49 @@ class Together:
         self.runs: Counter[int] = Counter()
         self.seconds = 0.0
         self._pool, self._pixels, self._at_once = pool, pixels, at_once
-        self._waiting: deque[tuple[Job, asyncio.Future[Answer]]] = deque()
-        self._running: set[asyncio.Task[None]] = set()
+        self._waiting: deque[Waiting] = deque()
+        self._running: set[asyncio.Task[None] | None] = set()
 
     async def __call__(self, job: Job) -> Answer:
         """Run a job with others; give the outputs that it wants, by name."""
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((job, answer))
         if len(self._running) < self._at_once:
-            task = asyncio.create_task(self._drain())
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            self._running.add(asyncio.create_task(self._drain()))
         return await answer
 
     async def _drain(self) -> None:
         """Run whatever waits, until nothing does."""
-        while some := self._take():
-            started = perf_counter_ns()
-            jobs = [job for job, _ in some]
-            try:
-                answers = await asyncio.get_running_loop().run_in_executor(
-                    self._pool, run_together, self.network, jobs
-                )
-            except Exception as error:
-                for _, answer in some:
-                    if not answer.done():
-                        answer.set_exception(error)
-                continue
-            self.seconds += (perf_counter_ns() - started) / 1e9
-            self.runs[sum(len(job.pictures) for job in jobs)] += 1
-            for (_, answer), found in zip(some, answers, strict=True):
-                if not answer.done():
-                    answer.set_result(found)
+        try:
+            while some := self._take():
+                await self._run(some)
+        finally:
+            # A callback of the task would come later: who asks before it would wait for nobody.
+            self._running.discard(asyncio.current_task())
 
-    def _take(self) -> list[tuple[Job, "asyncio.Future[Answer]"]]:
+    async def _run(self, some: "Sequence[Waiting]") -> None:
+        """Run jobs together, and tell each what became of it."""
+        started = perf_counter_ns()
+        jobs = [job for job, _ in some]
+        try:
+            answers = await asyncio.get_running_loop().run_in_executor(
+                self._pool, run_together, self.network, jobs
+            )
+        except Exception as error:
+            for _, answer in some:
+                if not answer.done():
+                    answer.set_exception(error)
+            return
+        self.seconds += (perf_counter_ns() - started) / 1e9
+        self.runs[sum(len(job.pictures) for job in jobs)] += 1
+        for (_, answer), found in zip(some, answers, strict=True):
+            if not answer.done():
+                answer.set_result(found)
+
+    def _take(self) -> "Sequence[Waiting]":
         """Take the job that waits longest, and those that can be run with it."""
-        taken: list[tuple[Job, asyncio.Future[Answer]]] = []
-        left: deque[tuple[Job, asyncio.Future[Answer]]] = deque()
+        taken: list[Waiting] = []
+        left: deque[Waiting] = deque()
         pixels = 0
         for job, answer in self._waiting:
             if answer.done():
