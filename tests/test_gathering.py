@@ -39,10 +39,10 @@ def write_beside(gathering: Gathering[int, int], entries: Sequence[int]) -> Sequ
     threads = [threading.Thread(target=write, args=pair) for pair in enumerate(entries)]
     threads[0].start()
     assert slow.began.wait(20)
-    for thread in threads[1:]:
+    for place, thread in enumerate(threads[1:], 1):
         thread.start()
-    while len(gathering._waiting) < len(entries) - 1:
-        pass
+        while len(gathering._waiting) < place:
+            pass
     slow.go_on.set()
     for thread in threads:
         thread.join(20)
@@ -65,6 +65,13 @@ def test_no_more_are_written_together_than_may_be() -> None:
     write_beside(Gathering(slow), range(20, MOST + 25))
 
     assert slow.together == [1, MOST, 4]
+
+
+def test_large_ones_take_the_place_of_several_and_the_largest_goes_alone() -> None:
+    slow = Slow()
+    write_beside(Gathering(slow, size_of=lambda entry: entry), [1, 20, 9, 4, 40, 2])
+
+    assert slow.together == [1, 2, 1, 1, 1]
 
 
 def test_one_that_cannot_be_written_takes_no_other_with_it() -> None:

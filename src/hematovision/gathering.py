@@ -10,10 +10,11 @@ no thread that could be gone.
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Generic, TypeVar
 
 MOST = 32
-"""So many are done together at most: whoever comes later waits so long."""
+"""So much is done together at most, unless one alone is more: whoever comes later waits so long."""
 
 Entry = TypeVar("Entry")
 Done = TypeVar("Done")
@@ -37,10 +38,12 @@ class Gathering(Generic[Entry, Done]):
         do_all: Does entries, all or none, and says what became of each.
         of_all: What it raises that is true of all entries; after anything else each is tried
             alone, so that one that cannot be done takes no other with it.
+        size_of: How much of `MOST` an entry is.
     """
 
     do_all: Callable[[Sequence[Entry]], Sequence[Done]]
     of_all: tuple[type[BaseException], ...] = ()
+    size_of: Callable[[Entry], int] = lambda entry: 1
     _turn: threading.Lock = field(default_factory=threading.Lock)
     _waiting: list[_Slot[Entry, Done]] = field(default_factory=list)
 
@@ -55,12 +58,18 @@ class Gathering(Generic[Entry, Done]):
         with self._turn:
             # Unless somebody did it while this thread waited for its turn.
             while not slot.is_done:
-                some = self._waiting[:MOST]
-                del self._waiting[: len(some)]
-                self._do(some)
+                self._do(self._take())
         if slot.failure is not None:
             raise slot.failure
         return slot.done  # type: ignore[return-value]
+
+    def _take(self) -> Sequence[_Slot[Entry, Done]]:
+        """Take those that wait longest; others may come meanwhile."""
+        waiting = list(self._waiting)
+        ends = accumulate(self.size_of(slot.entry) for slot in waiting)
+        some = waiting[: max(1, sum(end <= MOST for end in ends))]
+        del self._waiting[: len(some)]
+        return some
 
     def _do(self, slots: Sequence[_Slot[Entry, Done]]) -> None:
         try:

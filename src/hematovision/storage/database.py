@@ -15,7 +15,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -56,6 +56,8 @@ from hematovision.storage.webhooks import WebhookStore
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 FILE = "hematovision.sqlite"
+POSTGRES_LIMITS = {"connect_timeout": 10, "tcp_user_timeout": 30_000}
+"""Seconds until there is a connection, and milliseconds until one is lost that answers nothing."""
 BUSY_SECONDS = 20
 READING = "hematovision_reading"
 PRAGMAS = ("journal_mode = WAL", "foreign_keys = ON", "synchronous = FULL", "secure_delete = ON")
@@ -448,8 +450,10 @@ def _engine(address: str, folder: Path) -> Engine:
         if url.drivername in {"postgresql", "postgres"}:
             url = url.set(drivername="postgresql+psycopg")
         is_file = url.get_backend_name() == "sqlite"
-        options: dict[str, Any] = {"connect_args": {"timeout": BUSY_SECONDS}} if is_file else {}
-        engine = create_engine(url, pool_pre_ping=not is_file, hide_parameters=True, **options)
+        limits = {"timeout": BUSY_SECONDS} if is_file else _limits(url)
+        engine = create_engine(
+            url, pool_pre_ping=not is_file, hide_parameters=True, connect_args=limits
+        )
         if is_file and url.database:
             keep_file(Path(url.database))
     except (ArgumentError, ModuleNotFoundError) as error:
@@ -461,6 +465,13 @@ def _engine(address: str, folder: Path) -> Engine:
         event.listen(engine, "connect", _prepare_file)
         event.listen(engine, "begin", _begin)
     return engine
+
+
+def _limits(url: URL) -> dict[str, Any]:
+    """Say how long a server is waited for that a network has swallowed; what the URL says counts."""
+    if url.get_backend_name() != "postgresql":
+        return {}
+    return {name: value for name, value in POSTGRES_LIMITS.items() if name not in url.query}
 
 
 def _prepare_file(connection: Any, _: Any) -> None:

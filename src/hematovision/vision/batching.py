@@ -51,7 +51,7 @@ class BatchedNetwork:
         asked = pictures.shape[1:], None if outputs is None else tuple(outputs)
         if asked not in self._gatherings:
             # Of two at once one stays.
-            self._gatherings.setdefault(asked, Gathering(self._run(asked[1])))
+            self._gatherings.setdefault(asked, Gathering(self._run(asked[1]), size_of=len))
         return self._gatherings[asked].do(pictures)
 
     def _run(self, outputs: Sequence[int] | None) -> Callable[[Sequence[Pictures]], list[Answers]]:
