@@ -468,7 +468,7 @@ def _engine(address: str, folder: Path) -> Engine:
 
 
 def _limits(url: URL) -> dict[str, Any]:
-    """Say how long a server is waited for that a network has swallowed; what the URL says counts."""
+    """Say how long a server that says nothing is waited for, unless the address says so."""
     if url.get_backend_name() != "postgresql":
         return {}
     return {name: value for name, value in POSTGRES_LIMITS.items() if name not in url.query}
