@@ -8,7 +8,8 @@
 ARG PYTHON=3.13
 
 FROM python:${PYTHON}-trixie AS build
-# What is installed beside the plain program: `server,grpc` adds inference over gRPC (18 MB).
+# What is installed beside the plain program: `server,grpc` adds inference over gRPC (18 MB);
+# `export` is for `hematovision model export` alone.
 ARG EXTRAS=server
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /build
@@ -38,7 +39,7 @@ LABEL org.opencontainers.image.title="HematoVision" \
 RUN groupadd --gid 10001 hematovision \
  && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent \
       --shell /usr/sbin/nologin hematovision \
- && install --directory --owner 10001 --group 10001 --mode 0700 /data /keys /shared
+ && install --directory --owner 10001 --group 10001 --mode 0700 /data /keys /shared /models
 COPY --from=build /opt/hematovision /opt/hematovision
 WORKDIR /srv/hematovision
 COPY app.py ./

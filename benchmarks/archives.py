@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hematovision.cells import SUFFIXES
+from hematovision.machine import cores
 
 LIGHT = Path(__file__).resolve().parents[1] / "tests" / "light"
 CONSOLE = Console()
@@ -29,9 +30,8 @@ def main() -> None:
     parser.add_argument("--part-photos", type=int, default=16)
     given = parser.parse_args()
     number = sum(path.suffix.lower() in SUFFIXES for path in given.photos.iterdir())
-    cores = len(os.sched_getaffinity(0))
     load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
-    CONSOLE.print(f"{number} photos, {cores} cores, {platform.machine()}, load before {load}")
+    CONSOLE.print(f"{number} photos, {cores()} cores, {platform.machine()}, load before {load}")
     table = Table("engine", "photos/s", "s", "s with start and end", "run")
     for run in range(1, given.times + 1):
         for engine in given.engines:

@@ -22,7 +22,7 @@ from typing import Any
 import psutil
 from benchmarks.cases import Case, Ours, Stage, all_cases
 from benchmarks.claims import claims_of
-from benchmarks.installed import cores, databases, home, memory_of_database
+from benchmarks.installed import databases, home, memory_of_database
 from benchmarks.loads import chosen, measure_all
 from benchmarks.parts import measure_parts
 from benchmarks.performance import JSON_FILE, write_page
@@ -32,6 +32,7 @@ from rich.console import Console
 from tests.databases import Postgres
 
 from hematovision.config import PACKAGED_MODEL
+from hematovision.machine import cores
 
 PRICE = 0.05
 PRICE_SOURCE = (

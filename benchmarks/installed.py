@@ -1,6 +1,5 @@
 """HematoVision as it is deployed: gunicorn, a database, a token, and readings that are kept."""
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -108,8 +107,3 @@ def memory_of_database(server: Postgres | None) -> Memory | None:
         return None
     first = psutil.Process(server.pid)
     return Memory.of([first, *first.children(recursive=True)])
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0))

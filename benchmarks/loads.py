@@ -10,8 +10,9 @@ import numpy as np
 from benchmarks.asking import Heard
 from benchmarks.cases import Case, Running, Stage
 from benchmarks.engines import NotThereError
-from benchmarks.installed import cores
 from benchmarks.servers import Memory
+
+from hematovision.machine import cores
 
 WARM_CLIENTS = 8
 MOST_WARM_SECONDS = 2.0

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from benchmarks.installed import Home, cores
+from benchmarks.installed import Home
 from numpy.typing import NDArray
 
+from hematovision.machine import cores
 from hematovision.services.hands import Hand
 from hematovision.services.readings import ReadPhoto, read_image
 from hematovision.services.recording import Record, record_reading

@@ -17,7 +17,7 @@ from benchmarks.cases import Running, Stage, all_cases
 from benchmarks.claims import claims_of, growths
 from benchmarks.compare import commit, cost_of_million, describe, machine, models_of, parse
 from benchmarks.engines import NotThereError, is_ready
-from benchmarks.installed import cores, databases, home, installed
+from benchmarks.installed import databases, home, installed
 from benchmarks.loads import chosen, load_of, measure_all
 from benchmarks.parts import measure_parts
 from benchmarks.performance import JSON_FILE, parts_of_page, section
@@ -26,6 +26,8 @@ from benchmarks.servers import Memory, Program, ask_elsewhere, free_port, runnin
 from PIL import Image, ImageDraw
 from tests.installations import lives
 from tests.vision.networks import write_tiny_model
+
+from hematovision.machine import cores
 
 STUB = """
 import subprocess, sys

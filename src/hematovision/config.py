@@ -136,7 +136,8 @@ class Settings:
             `/metrics`.
         log_format: `text` for people, or `json`, a line an object, with one for every request.
         traces: `otlp` sends traces to where the `OTEL_EXPORTER_OTLP_` variables say.
-        reading_slots: Requests that read photos at once; 0 for as many as there are cores.
+        reading_slots: Requests that read photos at once, or photos of a worker; 0 for as many as
+            there are cores.
         reading_queue: Requests that may wait to read; more are told to come again.
         max_waiting_photos: Photos of cases that may wait; more are not taken in.
         inference_url: The server that runs the networks by the Open Inference Protocol, such as

@@ -61,5 +61,5 @@ def test_export_without_onnx_names_what_brings_it(
     monkeypatch.setattr(builtins, "__import__", without)
     result = run("model", "export", "--triton", tmp_path / "repository")
     assert result.exit_code == 1
-    assert "This needs onnx: pip install 'hematovision[scale]'" in result.stderr
+    assert "This needs onnx: pip install 'hematovision[export]'" in result.stderr
     assert not (tmp_path / "repository").exists()

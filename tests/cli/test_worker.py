@@ -67,7 +67,7 @@ def test_missing_grpc_is_named(
     words = [command, "--no-record", "a.jpg"] if command == "classify" else [command]
     result = run(*words, tools=replace(tools, settings=settings))
     assert result.exit_code == 1
-    assert "pip install 'hematovision[scale]'" in result.stderr
+    assert "pip install 'hematovision[grpc]'" in result.stderr
 
 
 def test_missing_key_is_named_and_none_is_made(run: Run, settings: Settings) -> None:

@@ -77,3 +77,16 @@ def test_two_web_servers_and_two_workers_share_keys_and_pictures_alone() -> None
 def test_what_depends_on_an_address_says_so_when_it_is_missing() -> None:
     with pytest.raises(KeyError, match="HEMATOVISION_TRUSTED_HOSTS"):
         compose(HEMATOVISION_TRUSTED_HOSTS="")
+
+
+def test_volumes_begin_as_folders_of_the_image_that_belong_to_its_user() -> None:
+    made = (ROOT / "Dockerfile").read_text().partition("install --directory")[2].partition("\n")[0]
+    ours = [one for one in SERVICES.values() if "hematovision" in one["image"]]
+    for service in ours:
+        for volume in service["volumes"]:
+            assert volume.partition(":")[2] in made.split()
+
+
+def test_models_are_exported_by_an_image_that_can() -> None:
+    assert SERVICES["models"]["build"]["args"] == {"EXTRAS": "export"}
+    assert SERVICES["models"]["image"] != SERVICES["web"]["image"]

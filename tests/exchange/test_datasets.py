@@ -46,6 +46,7 @@ def test_row_of_a_cell_says_what_the_document_says(outcomes: list[Outcome]) -> N
     assert (second["photo"], second["photo_sha256"]) == ("/a.jpg", document["image"]["sha256"])
     assert (second["width"], second["height"]) == (128, 96)
     assert (second["model_name"], second["program_version"]) == ("stub", __version__)
+    assert second["engine"] == document["engine"] == "in_process"
 
 
 def test_row_of_a_photo_says_what_became_of_it(outcomes: list[Outcome], reader: CellReader) -> None:
@@ -63,6 +64,7 @@ def test_row_of_a_photo_says_what_became_of_it(outcomes: list[Outcome], reader: 
         None,
     )
     assert (lost["bytes"], lost["cells"], lost["model_sha256"]) == (0, 0, "0" * 64)
+    assert (read["engine"], lost["engine"]) == ("in_process", None)
 
 
 def test_columns_and_their_version_stand_in_every_file_even_without_a_row() -> None:

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 from tests.archives import draw, make_job, rows
+from tests.inference_servers import http_server, reply
 from tests.vision.networks import write_tiny_model
 
 from hematovision.cells import CellReader, RgbImage
-from hematovision.errors import DatasetDiffersError
+from hematovision.errors import DatasetDiffersError, InferenceAwayError
 from hematovision.exchange.sources import UNKNOWN, Photo
 from hematovision.services import archive_reader
 from hematovision.services.archive_parts import Job, Part, Totals
@@ -126,6 +127,28 @@ def test_trouble_that_nobody_foresaw_is_one_photos(
     assert totals == Totals(3, 4, Counter(reader_crashed=1))
     (message,) = [row["message"] for row in rows(job.output, "photos") if row["message"]]
     assert message == "Nobody foresaw what happened at this photo: RuntimeError."
+
+
+def test_inference_server_is_asked_where_one_is_set(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with http_server(job.model_folder) as server:
+        monkeypatch.setenv("HEMATOVISION_INFERENCE_URL", server.url)
+        assert read(job, put(tmp_path, "a.png", draw(2)), put(tmp_path, "b.png", b"")).cells == 2
+    assert server.inferences
+    assert [row["engine"] for row in rows(job.output, "photos")] == ["remote", None]
+    assert {row["engine"] for row in rows(job.output, "cells")} == {"remote"}
+
+
+def test_inference_server_that_is_away_is_no_fault_of_a_photo(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with http_server(job.model_folder) as server:
+        server.always = reply(503, **{"Retry-After": "60"})
+        monkeypatch.setenv("HEMATOVISION_INFERENCE_URL", server.url)
+        with pytest.raises(InferenceAwayError):
+            read(job, put(tmp_path, "a.png", draw(2)))
+    assert not Path(job.output).exists()
 
 
 def test_pictures_are_decoded_in_a_confined_process(job: Job, tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ WAYS = [
     pytest.param(
         grpc_server,
         id="grpc",
-        marks=pytest.mark.skipif(NO_GRPC, reason="needs the [scale] extra (grpcio)"),
+        marks=pytest.mark.skipif(NO_GRPC, reason="needs the [grpc] extra (grpcio)"),
     ),
 ]
 Way = Callable[..., AbstractContextManager[Served]]
@@ -298,4 +298,4 @@ def test_missing_grpc_is_said_with_what_to_install(folder: Path, tmp_path: Path)
     before = "sys.modules['grpc'] = None"
     done = run("grpc://127.0.0.1:1", folder, tmp_path / "photo.npy", before)
     assert done.returncode == 1
-    assert "pip install 'hematovision[scale]'" in done.stderr
+    assert "pip install 'hematovision[grpc]'" in done.stderr

@@ -3,7 +3,7 @@ import re
 import numpy as np
 import pytest
 
-pytest.importorskip("google.protobuf", reason="needs the [scale] extra (protobuf)")
+pytest.importorskip("google.protobuf", reason="needs the [grpc] extra (protobuf)")
 
 from hematovision.vision.open_inference import PICTURES, MessageError
 from hematovision.vision.open_inference_grpc import (

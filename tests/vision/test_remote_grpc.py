@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-grpc = pytest.importorskip("grpc", reason="needs the [scale] extra (grpcio)")
+grpc = pytest.importorskip("grpc", reason="needs the [grpc] extra (grpcio)")
 
 from tests.inference_servers import Served, grpc_server, refuse  # noqa: E402
 

@@ -12,6 +12,7 @@ from hematovision.cli.photos import STANDARD_INPUT
 from hematovision.cli.tools import Refusal, visible
 from hematovision.config import Settings
 from hematovision.errors import ExtraMissingError, HematoVisionError
+from hematovision.machine import cores
 
 if TYPE_CHECKING:
     from hematovision.services.archive_parts import Job, Totals
@@ -160,16 +161,12 @@ def _engine(archive: dict[str, Any]) -> "Engine":
 
         cpus, gpus = archive["cpus_per_reader"], archive["gpus_per_reader"]
         return RayEngine(least or 1, most, 1.0 if cpus is None else cpus, gpus or 0.0)
-    import os
-
     from hematovision.services.archive_local import LocalEngine
 
     for name in ("cpus_per_reader", "gpus_per_reader"):
         if archive[name] is not None:
             raise click.UsageError(f"--{name.replace('_', '-')} needs --engine ray.")
-    if most or not hasattr(os, "sched_getaffinity"):
-        return LocalEngine(most or os.cpu_count() or 1)
-    return LocalEngine(len(os.sched_getaffinity(0)))
+    return LocalEngine(most or cores())
 
 
 def _print(job: "Job", summary: dict[str, Any]) -> None:

@@ -53,6 +53,7 @@ def classify(
         raise click.UsageError("--json, --csv and --output exclude each other.")
     tools = context.ensure_object(Tools)
     if archive["output"]:
+        engine_of(tools)  # Before any process is started, what is missing is named.
         context.exit(read_into(tools.settings, paths, recursive=recursive, archive=archive))
     insist_on_output(archive)
     if sys.stdout is None:

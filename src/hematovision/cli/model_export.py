@@ -36,7 +36,7 @@ def export_model(
     What is written takes bytes, and is compared with what was shipped. Networks of other models
     that lie in the repository stay; whatever else lies there is not touched, and nothing written.
     """
-    with failures_in_words("scale"):
+    with failures_in_words("export"):
         from hematovision.vision.bundle import read_bundle
         from hematovision.vision.repositories import write_repository
         from hematovision.vision.triton import Serving

@@ -26,14 +26,16 @@ if TYPE_CHECKING:
     from hematovision.storage.database import Database
     from hematovision.storage.files import Files
 
+MOST_READERS = 64
+
 
 @click.command()
 @click.option("--parent", type=int, help="The process that started it, and that it ends with.")
 @click.option(
     "--readers",
-    type=click.IntRange(0, 64),
+    type=click.IntRange(0, MOST_READERS),
     default=0,
-    help="Photos it reads at once; 0 for as many as there are cores.  [default: 0]",
+    help="Photos it reads at once; 0 for HEMATOVISION_READING_SLOTS.  [default: 0]",
 )
 @click.pass_context
 def worker(context: click.Context, parent: int | None, readers: int) -> None:
@@ -48,7 +50,7 @@ def worker(context: click.Context, parent: int | None, readers: int) -> None:
 
     tools = context.ensure_object(Tools)
     init_logs(tools.settings.log_format)
-    readers = readers or cores()
+    readers = readers or min(tools.settings.readings_at_once, MOST_READERS)
     with _open_desk(tools, readers) as (desk, shelf):
         queue = open_wakes(tools.settings)
         # As Ctrl+C: the photo in hand is read to its end, or given back.

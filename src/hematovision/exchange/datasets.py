@@ -27,6 +27,7 @@ _MODEL = (
 )
 _BOX = tuple((side, pa.int32()) for side in ("xmin", "ymin", "xmax", "ymax"))
 _PROGRAM = ("program_version", pa.string())
+_ENGINE = ("engine", pa.string())
 
 CELLS_SCHEMA = pa.schema(
     [
@@ -45,6 +46,7 @@ CELLS_SCHEMA = pa.schema(
         ("morphology", pa.string()),
         *_MODEL,
         _PROGRAM,
+        _ENGINE,
     ],
     metadata=_METADATA,
 )
@@ -62,6 +64,7 @@ PHOTOS_SCHEMA = pa.schema(
         ("seconds", pa.float64()),
         *_MODEL,
         _PROGRAM,
+        _ENGINE,
     ],
     metadata=_METADATA,
 )
@@ -161,6 +164,7 @@ def _cell_row(photo: str, reading: PhotoReading, number: int, cell: Reading) -> 
         "known": None if cell.known is None else rounded(cell.known),
         "morphology": cell.morphology,
         **_model_row(reading.model),
+        "engine": str(reading.engine),
     }
 
 
@@ -178,6 +182,7 @@ def _photo_row(outcome: Outcome, model: ModelIdentity) -> dict[str, Any]:
         "cells": outcome.cells,
         "seconds": round(outcome.seconds, 4),
         **_model_row(model),
+        "engine": str(reading.engine) if reading else None,
     }
 
 

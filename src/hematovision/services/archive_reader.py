@@ -10,11 +10,13 @@ from hashlib import sha256
 from time import perf_counter
 from typing import Any
 
-from hematovision.cells import CellReader, LoadReader, PhotoReading, RgbImage
+from hematovision.cells import LoadReader, PhotoReading, RgbImage
+from hematovision.config import Settings
 from hematovision.errors import (
     DatasetDiffersError,
     FileTooLargeError,
     HematoVisionError,
+    InferenceAwayError,
     ReaderCrashedError,
 )
 from hematovision.exchange.datasets import (
@@ -32,6 +34,7 @@ from hematovision.services.archive_parts import Job, Part, Totals
 from hematovision.services.readings import read_image, take_bytes
 from hematovision.vision.decoders import Decoder, open_decoders
 from hematovision.vision.decoding import MAX_PIXELS
+from hematovision.vision.engines import engine_loader
 
 AHEAD = 2
 """Photos that are fetched and decoded while another is read."""
@@ -86,7 +89,8 @@ class PartReader:
         Args:
             job: What is read.
             threads: Threads that one inference may use.
-            load: Turns the model folder into a reader.
+            load: Turns the model folder into a reader; one that reads where the settings of this
+                machine say when left out.
             decoder: Turns bytes into pixels.
 
         Raises:
@@ -95,7 +99,9 @@ class PartReader:
             DatasetDiffersError: If it is another model.
         """
         self._job, self._place = job, Place(job.output)
-        self._reader = (load or _load)(job.model_folder, threads=threads)
+        self._reader = (load or engine_loader(Settings.from_environment()))(
+            job.model_folder, threads=threads
+        )
         if self._reader.model != job.model:
             raise DatasetDiffersError(
                 "%(folder)s holds %(found)s, and the photos are read with %(wanted)s.",
@@ -113,6 +119,8 @@ class PartReader:
 
         Raises:
             PlaceUnreachableError: If it cannot be written.
+            InferenceAwayError: If an inference server is asked and does not answer: that is no
+                fault of a photo.
         """
         outcomes = [self._read(photo, taken) for photo, taken in self._take_ahead(part)]
         return write_part(self._place, part, outcomes, self._job)
@@ -162,6 +170,8 @@ class PartReader:
         begin = perf_counter()
         try:
             reading = self._say(taken)
+        except InferenceAwayError:
+            raise
         except HematoVisionError as error:
             return failed(photo.name, error, seconds=taken.seconds, **known)
         except Exception as error:
@@ -206,9 +216,3 @@ def write_part(place: Place, part: Part, outcomes: list[Outcome], job: Job) -> T
 
 def _settled(photo: Photo, taken: "Future[Taken]") -> tuple[Photo, Taken]:
     return photo, taken.result()
-
-
-def _load(folder: Any, *, threads: int = 0) -> CellReader:
-    from hematovision.vision.reader import load_reader
-
-    return load_reader(folder, threads=threads)

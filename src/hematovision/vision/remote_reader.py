@@ -188,5 +188,5 @@ def open_line(remote: Remote) -> tuple[InferenceServer, Line]:
         return GrpcServer(remote.url, remote.token_file), Line(remote.seconds)
     except ImportError as error:
         raise EngineUnusableError(
-            "HEMATOVISION_INFERENCE_URL with grpc:// needs gRPC: pip install 'hematovision[scale]'"
+            "HEMATOVISION_INFERENCE_URL with grpc:// needs gRPC: pip install 'hematovision[grpc]'"
         ) from error
