@@ -7,6 +7,7 @@ so that what stands before it sends nobody here any more; then what has begun is
 ends.
 """
 
+import math
 import mmap
 import os
 import sys
@@ -22,8 +23,13 @@ from hematovision.cli.on_record import keep_checkpoints, note_server
 from hematovision.cli.serve import threads_for
 from hematovision.cli.starting import open_door, prepare, share_numbers
 from hematovision.config import Settings
+from hematovision.machine import cores
 from hematovision.observing.logs import init_logs
 
+WORKERS = int(os.environ.get("WEB_CONCURRENCY") or 1)
+if WORKERS > 1:
+    # They share the cores, and one more place each: who waits for a disk multiplies nothing.
+    os.environ.setdefault("HEMATOVISION_READING_SLOTS", str(math.ceil(cores() / WORKERS) + 1))
 _settings = Settings.from_environment()
 
 bind = (
