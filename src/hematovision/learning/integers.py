@@ -1,0 +1,154 @@
+"""A network in whole numbers: 8 bits between its layers, in the form that ONNX Runtime fuses."""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from hematovision.learning.rounding import Rounded
+from hematovision.learning.slimming import Draft, Graph
+from hematovision.learning.watching import watch
+
+LEVELS = 255
+BINS = 2048
+CUTS = np.concatenate([np.linspace(0.3, 0.9, 13), np.linspace(0.92, 1.0, 9)])
+LARGEST_BIAS = 2**30
+SMALLEST = 1e-8
+
+
+class Step(NamedTuple):
+    """How a tensor is kept in 8 bits: `scale * (whole - zero)`."""
+
+    scale: np.float32
+    zero: np.uint8
+
+
+def kept_in_bytes(model: onnx.ModelProto, rounded: Mapping[str, Rounded]) -> list[str]:
+    """List the tensors that are to be kept in bytes: what rounded layers and sums take and give."""
+    graph = Graph(model)
+    names: list[str] = []
+    for node in graph.nodes:
+        if node.output[0] in rounded:
+            names += [node.input[0], _end(graph, node)]
+        elif node.op_type == "Add" and not any(one in graph.constants for one in node.input):
+            names += [*node.input, node.output[0]]
+    return list(dict.fromkeys(names))
+
+
+def _end(graph: Graph, node: onnx.NodeProto) -> str:
+    """Give what a convolution gives after its activation, which the range of bytes makes up for."""
+    takers = graph.takers[node.output[0]]
+    if len(takers) == 1 and takers[0].op_type in {"Clip", "Relu"}:
+        return str(takers[0].output[0])
+    return str(node.output[0])
+
+
+def find_steps(
+    model: onnx.ModelProto, names: Iterable[str], pictures: list[NDArray[np.uint8]]
+) -> dict[str, Step]:
+    """Find for every tensor the range in which bytes lose least (in the mean square).
+
+    Args:
+        model: With rounded weights.
+        names: Of the tensors.
+        pictures: Shape (N, height, width, 3), RGB, uint8 each.
+    """
+    names = list(names)
+    ends = dict.fromkeys(names, (0.0, 0.0))
+    for seen in watch(model, names, pictures):
+        for name, values in seen.items():
+            low, high = ends[name]
+            ends[name] = min(low, float(values.min())), max(high, float(values.max()), SMALLEST)
+    counts = {name: np.zeros(BINS) for name in names}
+    for seen in watch(model, names, pictures):
+        for name, values in seen.items():
+            counts[name] += np.histogram(values, BINS, ends[name])[0]
+    return {name: _step(*best_range(*ends[name], counts[name])) for name in names}
+
+
+def best_range(low: float, high: float, counts: NDArray[np.float64]) -> tuple[float, float]:
+    """Cut a range where what is cut off costs less than what finer steps save.
+
+    Args:
+        low: The smallest value, zero at the most.
+        high: The largest value, above zero.
+        counts: How many values lie where between them, shape (BINS,).
+    """
+    edges = np.linspace(low, high, len(counts) + 1)
+    middles = (edges[1:] + edges[:-1]) / 2
+    tried = [
+        (cut * low, other * high) for cut in (CUTS if low < 0 else CUTS[-1:]) for other in CUTS
+    ]
+
+    def loss(ends: tuple[float, float]) -> float:
+        step = (ends[1] - ends[0]) / LEVELS
+        whole = np.clip(np.round((middles - ends[0]) / step), 0, LEVELS)
+        return float(counts @ (whole * step + ends[0] - middles) ** 2)
+
+    return min(tried, key=loss)
+
+
+def _step(low: float, high: float) -> Step:
+    scale = np.float32((high - low) / LEVELS)
+    return Step(scale, np.uint8(np.clip(round(-low / float(scale)), 0, LEVELS)))
+
+
+def write_integers(
+    model: onnx.ModelProto, rounded: Mapping[str, Rounded], steps: Mapping[str, Step]
+) -> onnx.ModelProto:
+    """Write a network whose rounded layers multiply whole numbers.
+
+    Args:
+        model: From `slimming.fold_constants`.
+        rounded: Its layers, by the name of their output.
+        steps: Of `kept_in_bytes`.
+    """
+    graph, draft = Graph(model), Draft()
+    for entry in model.graph.input:
+        _write_bytes(draft, entry.name, steps)
+    ends = {name: _end(graph, graph.makers[name]) for name in rounded}
+    dropped = {ends[name] for name in rounded if ends[name] != name}
+    for node in graph.nodes:
+        copy = onnx.NodeProto()
+        copy.CopyFrom(node)
+        layer = rounded.get(node.output[0])
+        if layer is not None:
+            held = _write_layer(draft, node.output[0], layer, steps[node.input[0]])
+            copy.output[0] = ends[node.output[0]]
+            del copy.input[1:]
+            copy.input.extend(held)
+        elif node.output[0] in dropped:
+            continue
+        copy.input[:] = [f"{name}/read" if name in steps else name for name in copy.input]
+        draft.nodes.append(copy)
+        for name in copy.output:
+            _write_bytes(draft, name, steps)
+    return draft.finish(model, list(graph.constants.values()))
+
+
+def _write_bytes(draft: Draft, name: str, steps: Mapping[str, Step]) -> None:
+    """Keep a tensor in bytes, and read it again."""
+    if name not in steps:
+        return
+    held = [
+        draft.constant(f"{name}/{kind}", np.asarray(value))
+        for kind, value in steps[name]._asdict().items()
+    ]
+    kept = draft.add("QuantizeLinear", [name, *held], f"{name}/kept")
+    draft.add("DequantizeLinear", [kept, *held], f"{name}/read")
+
+
+def _write_layer(draft: Draft, name: str, layer: Rounded, step: Step) -> list[str]:
+    """Write weights and bias as whole numbers, and give what reads them."""
+    scales = np.maximum(layer.scales * step.scale, np.abs(layer.bias) / LARGEST_BIAS)
+    weights = layer.weights, layer.scales, np.zeros(len(scales), np.int8)
+    bias = np.round(layer.bias.astype(np.float64) / scales).astype(np.int32)
+    offset = bias, scales.astype(np.float32), np.zeros(len(scales), np.int32)
+    read = []
+    for kind, values in (("weights", weights), ("bias", offset)):
+        parts = zip(("whole", "scale", "zero"), values, strict=True)
+        held = [draft.constant(f"{name}/{kind}/{part}", value) for part, value in parts]
+        read.append(draft.add("DequantizeLinear", held, f"{name}/{kind}", axis=0))
+    return read
