@@ -106,8 +106,6 @@ def write_integers(
         steps: Of `kept_in_bytes`.
     """
     graph, draft = Graph(model), Draft()
-    for entry in model.graph.input:
-        _write_bytes(draft, entry.name, steps)
     ends = {name: _end(graph, graph.makers[name]) for name in rounded}
     dropped = {ends[name] for name in rounded if ends[name] != name}
     for node in graph.nodes:
@@ -141,11 +139,18 @@ def _write_bytes(draft: Draft, name: str, steps: Mapping[str, Step]) -> None:
 
 
 def _write_layer(draft: Draft, name: str, layer: Rounded, step: Step) -> list[str]:
-    """Write weights and bias as whole numbers, and give what reads them."""
-    scales = np.maximum(layer.scales * step.scale, np.abs(layer.bias) / LARGEST_BIAS)
-    weights = layer.weights, layer.scales, np.zeros(len(scales), np.int8)
-    bias = np.round(layer.bias.astype(np.float64) / scales).astype(np.int32)
-    offset = bias, scales.astype(np.float32), np.zeros(len(scales), np.int32)
+    """Write weights and bias as whole numbers, and give what reads them.
+
+    The engine takes the bias for whole steps of input times weight. Where weights are next to
+    nothing, so are these, and the bias would not fit: such weights get a coarser scale.
+    """
+    least = np.abs(layer.bias) / (LARGEST_BIAS * step.scale)
+    scales = np.maximum(layer.scales, least).astype(np.float32)
+    whole = np.round(layer.as_float / scales[:, None, None, None]).astype(np.int8)
+    steps = scales * step.scale
+    weights = whole, scales, np.zeros(len(scales), np.int8)
+    bias = np.round(layer.bias.astype(np.float64) / steps).astype(np.int32)
+    offset = bias, steps, np.zeros(len(scales), np.int32)
     read = []
     for kind, values in (("weights", weights), ("bias", offset)):
         parts = zip(("whole", "scale", "zero"), values, strict=True)

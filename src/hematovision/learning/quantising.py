@@ -145,9 +145,9 @@ def quantise(
     if not pictures:
         raise NoTwinError("No picture shows a cell; nothing says what the network usually sees.")
     folded = fold_constants(model)
-    rounded = round_convolutions(folded, pictures, kept=kept, seed=seed)
-    if not rounded:
+    if {node.output[0] for node in Graph(folded).convolutions} <= set(kept):
         raise NoTwinError("The network has no convolution to round.")
+    rounded = round_convolutions(folded, pictures, kept=kept, seed=seed)
     names = kept_in_bytes(folded, rounded)
     steps = find_steps(with_rounded(folded, rounded), names, list(pictures[::2]))
     return write_integers(folded, rounded, steps)

@@ -1,7 +1,7 @@
 """The same network in fewer operations: what an exported graph does in vain is taken out."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,8 +15,10 @@ from onnx import helper, numpy_helper
 from hematovision.learning import LearningError
 
 HEADS = ("logits", "morphology")
-OPSET = 15
-IR_VERSION = 8
+VIEWS = 4
+SPLIT_COUNTS = 18
+"""From this version on a split says into how many parts."""
+
 BACKWARDS = np.iinfo(np.int64).min
 
 
@@ -119,10 +121,13 @@ class Draft:
             like.graph.output,
             [one for one in (*kept, *self.constants) if one.name in used],
         )
-        opsets = [helper.make_opsetid("", OPSET)]
-        model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
-        onnx.checker.check_model(model)
-        return model
+        opsets = [helper.make_opsetid("", version_of(like))]
+        return helper.make_model(graph, opset_imports=opsets, ir_version=like.ir_version)
+
+
+def version_of(model: onnx.ModelProto) -> int:
+    """Say in which version of the plain operations a model is written."""
+    return max(one.version for one in model.opset_import if not one.domain)
 
 
 def slim_classifier(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -141,8 +146,8 @@ def slim_classifier(model: onnx.ModelProto) -> onnx.ModelProto:
         GraphUnknownError: If it is of another form.
     """
     graph = Graph(model)
-    first, end = graph.convolutions[0], _last_map(graph)
-    draft = Draft()
+    end = _last_map(graph)
+    first, draft = graph.convolutions[0], Draft()
     views = _write_views(graph, first.input[0], draft)
     for node in graph.between(first.input[0], end):
         copy = onnx.NodeProto()
@@ -180,7 +185,8 @@ def _write_views(graph: Graph, start: str, draft: Draft) -> str:
 
 def _write_heads(graph: Graph, maps: str, draft: Draft) -> None:
     """Pool the maps of all views, and put the heads on."""
-    pooled = _parts(draft, draft.add("GlobalAveragePool", [maps], "pooled"))
+    counted = {"num_outputs": VIEWS} if version_of(graph.model) >= SPLIT_COUNTS else {}
+    pooled = _parts(draft, draft.add("GlobalAveragePool", [maps], "pooled"), counted)
     mean = draft.add("Mean", pooled, "mean_pooled")
     features = draft.add("Flatten", [mean], "features", axis=1)
     kernels = {}
@@ -195,7 +201,7 @@ def _write_heads(graph: Graph, maps: str, draft: Draft) -> None:
         draft.add("Gemm", [features, *held], name)
     by_place = np.ascontiguousarray(kernels["logits"].T[:, :, None, None])
     weighed = draft.add("Conv", [maps, draft.constant("heat/kernel", by_place)], "heat_of_views")
-    views = _parts(draft, weighed)
+    views = _parts(draft, weighed, counted)
     back = [
         views[0],
         draft.turn(views[1], 3, "heat/across"),
@@ -205,10 +211,11 @@ def _write_heads(graph: Graph, maps: str, draft: Draft) -> None:
     draft.add("Transpose", [draft.add("Mean", back, "heat/mean")], "heat", perm=[0, 2, 3, 1])
 
 
-def _parts(draft: Draft, name: str) -> list[str]:
+def _parts(draft: Draft, name: str, counted: Mapping[str, int]) -> list[str]:
     """Split what lies along the batch into the four views."""
-    parts = [f"{name}/{number}" for number in range(4)]
-    draft.nodes.append(helper.make_node("Split", [name], parts, name=f"{name}/split", axis=0))
+    parts = [f"{name}/{number}" for number in range(VIEWS)]
+    node = helper.make_node("Split", [name], parts, name=f"{name}/split", axis=0, **counted)
+    draft.nodes.append(node)
     return parts
 
 

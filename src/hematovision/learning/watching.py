@@ -35,7 +35,7 @@ def watch(
     """
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
-    there = {one.name for one in (*copy.graph.output, *copy.graph.input)}
+    there = {one.name for one in copy.graph.output}
     wanted = list(dict.fromkeys(names))
     for name in wanted:
         if name not in there:
