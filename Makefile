@@ -10,6 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 DATA ?= ../shared/data
 BACKBONE ?= ../shared/weights/mobilenet_v2_1.0_imagenet_no_top.weights.h5
 MODEL := src/hematovision/models/blood_cell
+TWIN := $(MODEL)_int8
 # TensorFlow returns memory to the system at every step; this allocator keeps it.
 ALLOCATOR := $(firstword $(wildcard /usr/lib/*/libtcmalloc_minimal.so.4))
 LEARN := $(if $(ALLOCATOR),LD_PRELOAD=$(ALLOCATOR) TCMALLOC_RELEASE_RATE=0) $(BIN)/hematovision
@@ -20,10 +21,10 @@ ARGUMENTS ?=
 # A finished locator.onnx to take in the place of teaching one.
 LOCATOR ?=
 
-.PHONY: help run setup test lint audit secrets sbom bench fuzz load train folds evaluate notebook pictures translations lock clean
+.PHONY: help run setup test lint audit secrets sbom bench fuzz load train folds evaluate int8 evaluate-int8 notebook pictures translations lock clean
 
 help: ## Say what each target does
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
 
 run: .venv/light ## Serve the page; sets up what it needs the first time
 	$(BIN)/hematovision serve
@@ -78,6 +79,16 @@ evaluate: .venv/full ## Measure the model on the pictures in DATA; plots in runs
 	  --output $(MODEL)/evaluation.json
 	$(BIN)/hematovision model card --output $(MODEL)/card.md
 	$(BIN)/hematovision model looks --data $(DATA)
+
+int8: .venv/full ## Make the model's twin in whole numbers, a model of its own
+	$(BIN)/hematovision model quantize --data $(DATA) --output $(TWIN)
+
+evaluate-int8: .venv/full ## Measure the twin beside the model, and how fast both are
+	HEMATOVISION_MODEL_FOLDER=$(TWIN) $(BIN)/hematovision evaluate --data $(DATA) \
+	  --beside $(MODEL) --run-log docs/official_runs.csv --output $(TWIN)/evaluation.json
+	HEMATOVISION_MODEL_FOLDER=$(TWIN) $(BIN)/hematovision model card --output $(TWIN)/card.md
+	HEMATOVISION_MODEL_FOLDER=$(TWIN) $(BIN)/hematovision model looks --data $(DATA)
+	$(BIN)/python -m benchmarks.int8 --data $(DATA)
 
 notebook: .venv/full ## Run notebooks/model.ipynb anew, on the pictures in DATA
 	HEMATOVISION_NOTEBOOK_DATA=$(DATA) HEMATOVISION_NOTEBOOK_WEIGHTS=$(BACKBONE) \
