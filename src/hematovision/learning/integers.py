@@ -130,9 +130,10 @@ def _write_bytes(draft: Draft, name: str, steps: Mapping[str, Step]) -> None:
     """Keep a tensor in bytes, and read it again."""
     if name not in steps:
         return
+    step = steps[name]
     held = [
-        draft.constant(f"{name}/{kind}", np.asarray(value))
-        for kind, value in steps[name]._asdict().items()
+        draft.constant(f"{name}/scale", np.asarray(step.scale)),
+        draft.constant(f"{name}/zero", np.asarray(step.zero)),
     ]
     kept = draft.add("QuantizeLinear", [name, *held], f"{name}/kept")
     draft.add("DequantizeLinear", [kept, *held], f"{name}/read")

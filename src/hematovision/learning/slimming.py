@@ -127,7 +127,7 @@ class Draft:
 
 def version_of(model: onnx.ModelProto) -> int:
     """Say in which version of the plain operations a model is written."""
-    return max(one.version for one in model.opset_import if not one.domain)
+    return int(max(one.version for one in model.opset_import if not one.domain))
 
 
 def slim_classifier(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -214,7 +214,9 @@ def _write_heads(graph: Graph, maps: str, draft: Draft) -> None:
 def _parts(draft: Draft, name: str, counted: Mapping[str, int]) -> list[str]:
     """Split what lies along the batch into the four views."""
     parts = [f"{name}/{number}" for number in range(VIEWS)]
-    node = helper.make_node("Split", [name], parts, name=f"{name}/split", axis=0, **counted)
+    node = helper.make_node("Split", [name], parts, name=f"{name}/split")
+    counts = {"axis": 0, **counted}
+    node.attribute.extend(helper.make_attribute(key, value) for key, value in counts.items())
     draft.nodes.append(node)
     return parts
 
