@@ -89,6 +89,6 @@ def test_bias_of_a_filter_that_sees_nothing_is_kept() -> None:
     graph = Graph(written)
     bias, scale = (graph.array(f"c1/bias/{part}") for part in ("whole", "scale"))
     assert 0 < bias.max() <= LARGEST_BIAS + 1
-    assert scale == pytest.approx(graph.array("c1/weights/scale") * np.float32(0.01))
+    assert scale == pytest.approx(graph.array("c1/weights/scale") / np.float32(127.5))
     (seen,) = watch(written, ["r1"], PICTURES[:1])
     np.testing.assert_allclose(seen["r1"], 5, atol=0.02)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from hematovision.learning.rounding import Rounded
 from hematovision.learning.slimming import Draft, Graph
+from hematovision.learning.stems import Stem, find_stem, laid_out, write_stem
 from hematovision.learning.watching import watch
 
 LEVELS = 255
@@ -106,24 +107,45 @@ def write_integers(
         steps: Of `kept_in_bytes`.
     """
     graph, draft = Graph(model), Draft()
+    stem = find_stem(graph)
+    if stem and stem.node.output[0] not in rounded:
+        stem = None
     ends = {name: _end(graph, graph.makers[name]) for name in rounded}
-    dropped = {ends[name] for name in rounded if ends[name] != name}
+    gone = {ends[name] for name in rounded if ends[name] != name}
+    gone |= stem.skipped if stem else frozenset()
     for node in graph.nodes:
-        copy = onnx.NodeProto()
-        copy.CopyFrom(node)
-        layer = rounded.get(node.output[0])
-        if layer is not None:
-            held = _write_layer(draft, node.output[0], layer, steps[node.input[0]])
-            copy.output[0] = ends[node.output[0]]
-            del copy.input[1:]
-            copy.input.extend(held)
-        elif node.output[0] in dropped:
+        name = str(node.output[0])
+        if stem and name == stem.node.output[0]:
+            _write_first(draft, graph, stem, rounded[name], ends[name])
+        elif name in rounded:
+            copy = _read_by(node, steps)
+            held = _write_layer(draft, name, rounded[name], steps[node.input[0]].scale)
+            copy.output[0] = ends[name]
+            copy.input[1:] = held
+            draft.nodes.append(copy)
+        elif name in gone:
             continue
-        copy.input[:] = [f"{name}/read" if name in steps else name for name in copy.input]
-        draft.nodes.append(copy)
-        for name in copy.output:
-            _write_bytes(draft, name, steps)
+        else:
+            draft.nodes.append(_read_by(node, steps))
+        for written in (ends[name],) if name in rounded else node.output:
+            _write_bytes(draft, written, steps)
     return draft.finish(model, list(graph.constants.values()))
+
+
+def _read_by(node: onnx.NodeProto, steps: Mapping[str, Step]) -> onnx.NodeProto:
+    """Copy a node, so that it reads what is kept in bytes."""
+    copy = onnx.NodeProto()
+    copy.CopyFrom(node)
+    copy.input[:] = [f"{name}/read" if name in steps else name for name in node.input]
+    return copy
+
+
+def _write_first(draft: Draft, graph: Graph, stem: Stem, layer: Rounded, output: str) -> None:
+    """Write the way of a picture, and the first layer."""
+    taken = write_stem(draft, graph, stem)
+    layer = laid_out(layer, stem)
+    held = _write_layer(draft, stem.node.output[0], layer, np.float32(stem.scale))
+    draft.add("Conv", [taken, *held], output, pads=[0, 0, 1, 1], kernel_shape=[2, 2])
 
 
 def _write_bytes(draft: Draft, name: str, steps: Mapping[str, Step]) -> None:
@@ -139,16 +161,16 @@ def _write_bytes(draft: Draft, name: str, steps: Mapping[str, Step]) -> None:
     draft.add("DequantizeLinear", [kept, *held], f"{name}/read")
 
 
-def _write_layer(draft: Draft, name: str, layer: Rounded, step: Step) -> list[str]:
+def _write_layer(draft: Draft, name: str, layer: Rounded, step: np.float32) -> list[str]:
     """Write weights and bias as whole numbers, and give what reads them.
 
     The engine takes the bias for whole steps of input times weight. Where weights are next to
     nothing, so are these, and the bias would not fit: such weights get a coarser scale.
     """
-    least = np.abs(layer.bias) / (LARGEST_BIAS * step.scale)
+    least = np.abs(layer.bias) / (LARGEST_BIAS * step)
     scales = np.maximum(layer.scales, least).astype(np.float32)
     whole = np.round(layer.as_float / scales[:, None, None, None]).astype(np.int8)
-    steps = scales * step.scale
+    steps = scales * step
     weights = whole, scales, np.zeros(len(scales), np.int8)
     bias = np.round(layer.bias.astype(np.float64) / steps).astype(np.int32)
     offset = bias, steps, np.zeros(len(scales), np.int32)
