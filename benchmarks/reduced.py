@@ -41,13 +41,8 @@ def main() -> None:
     locator = Network(options.model / LOCATOR_FILE, threads=1)
     table = Table(title="ms of one thread a photo, medians")
     headings = (
-        "photos",
-        "decode",
-        "locate",
-        "decode reduced",
-        "locate in it",
-        "lost",
-        "same boxes",
+        *("photos", "decode", "glass", "locate"),
+        *("reduced: decode", "glass", "locate", "lost", "same boxes"),
     )
     for heading in headings:
         table.add_column(heading, justify="right")
