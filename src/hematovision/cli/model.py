@@ -9,6 +9,7 @@ import click
 from hematovision.cli.adapt import adapt, adapt_trial
 from hematovision.cli.looks import looks
 from hematovision.cli.quantize import quantize
+from hematovision.cli.quicken import quicken
 from hematovision.cli.registry import compare, install, list_installed, promote, rollback, shadow
 from hematovision.cli.tools import Refusal, Tools, failures_in_words
 from hematovision.errors import HematoVisionError
@@ -21,7 +22,7 @@ def model() -> None:
 
 
 for command in (
-    *(adapt, adapt_trial, looks, quantize),
+    *(adapt, adapt_trial, looks, quantize, quicken),
     *(install, list_installed, shadow, compare, promote, rollback),
 ):
     model.add_command(command)
