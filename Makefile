@@ -20,10 +20,10 @@ ARGUMENTS ?=
 # A finished locator.onnx to take in the place of teaching one.
 LOCATOR ?=
 
-.PHONY: help run setup test lint audit secrets sbom bench bench-compare fuzz load capacity train folds evaluate notebook pictures translations lock clean
+.PHONY: help run setup test lint audit secrets sbom bench bench-compare fuzz load capacity train folds evaluate int8 quick evaluate-quick notebook pictures translations lock clean
 
 help: ## Say what each target does
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
 
 run: .venv/light ## Serve the page; sets up what it needs the first time
 	$(BIN)/hematovision serve
@@ -84,6 +84,19 @@ evaluate: .venv/full ## Measure the model on the pictures in DATA; plots in runs
 	  --output $(MODEL)/evaluation.json
 	$(BIN)/hematovision model card --output $(MODEL)/card.md
 	$(BIN)/hematovision model looks --data $(DATA)
+
+int8: .venv/full ## Make the model's twin in whole numbers, and measure it beside the model
+	$(BIN)/hematovision model quantize --data $(DATA) --output runs/int8
+	HEMATOVISION_MODEL_FOLDER=runs/int8 $(BIN)/hematovision evaluate --data $(DATA) \
+	  --beside $(MODEL) --output runs/int8.json
+	$(BIN)/python -m benchmarks.int8 --data $(DATA) --twin runs/int8
+
+quick: .venv/full ## Make a model in runs/quick that looks at every cell once, of four times
+	$(BIN)/hematovision model quicken --views 1 --output runs/quick
+
+evaluate-quick: quick ## Measure that model beside the one it was made of
+	HEMATOVISION_MODEL_FOLDER=runs/quick $(BIN)/hematovision evaluate --data $(DATA) \
+	  --only official --only pbc --only jtsc --beside $(MODEL) --output runs/quick.json
 
 notebook: .venv/full ## Run notebooks/model.ipynb anew, on the pictures in DATA
 	HEMATOVISION_NOTEBOOK_DATA=$(DATA) HEMATOVISION_NOTEBOOK_WEIGHTS=$(BACKBONE) \

@@ -74,7 +74,7 @@ def test_added_set_needs_a_name_and_a_folder(
     assert told in " ".join(result.stderr.split())
 
 
-@pytest.mark.parametrize("part", ["folds", "external"])
+@pytest.mark.parametrize("part", ["folds", "external", "beside"])
 def test_part_without_its_option_is_a_mistake_in_usage(run: Run, sets: Path, part: str) -> None:
     result = run("evaluate", "--data", sets, "--only", part)
     assert result.exit_code == 2
@@ -103,6 +103,16 @@ def test_missing_set_is_named(run: Run, tmp_path: Path, name: str) -> None:
     assert result.exit_code == 1
     assert f"{sets / name}" in result.stderr
     assert "docs/data.md says where to get the set" in result.stderr
+
+
+def test_other_model_is_printed_beside_this_one(run: Run, tools: Tools, sets: Path) -> None:
+    other = tools.settings.data_folder
+    other.mkdir()
+    result = run("evaluate", "--data", sets, "--beside", other, "--only", "beside")
+    assert result.exit_code == 0, result.stderr
+    lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
+    assert any("pbc_test" in line and "+0.0 (+0.0 to +0.0)" in line for line in lines)
+    assert any("locator bccd_test" in line and "recall" in line for line in lines)
 
 
 def test_every_set_and_every_miss_is_printed(

@@ -98,11 +98,32 @@ def test_copies_are_pooled_by_the_photo_that_is_found_in_them(tmp_path: Path) ->
     assert sets["official_test_photos"]["pictures"] == 1
 
 
+def test_other_model_is_compared_on_the_same_pictures(data: Path) -> None:
+    run = Run(data, beside=StubReader())
+    found = run("beside")["beside"]
+    assert found["model"] == asdict(StubReader.model)
+    assert {name: one["pictures"] for name, one in found["sets"].items()} == {
+        "official_photos": 3,
+        "official_photos_without_shared": 1,
+        "official_test_images": 2,
+        "pbc_test": 2,
+        "jtsc": 1,
+    }
+    assert found["sets"]["official_photos"]["accuracy"]["difference"] == [0, 0, 0]
+    assert set(found["locator"]) == {"bccd_test", "txl_test"}
+
+
+def test_nothing_is_compared_without_another_model(data: Path) -> None:
+    run = Run(data)
+    assert run("beside")["beside"] is None
+    assert run.told == ["beside: not measured: no other model was given."]
+
+
 def test_report_has_every_key_of_the_contract(whole: tuple[Run, dict[str, Any]]) -> None:
     _, report = whole
     assert list(report) == [
         *("model", "recipe_hash", "notice", "sets", "locator"),
-        *("known", "leaky", "robustness", "explanations", "morphology"),
+        *("known", "leaky", "robustness", "explanations", "morphology", "beside"),
     ]
     assert report["model"] == asdict(StubReader.model)
     assert report["notice"] == NOTICE

@@ -26,6 +26,7 @@ PARTS = (
     "morphology",
     "robustness",
     "leaky",
+    "beside",
 )
 """What `--only` takes; a test compares it with the protocol's."""
 
@@ -102,6 +103,12 @@ def _name_externals(
 )
 @click.option("--robustness", is_flag=True, help="Also measure on spoilt pictures.")
 @click.option("--leaky", is_flag=True, help="Also train and score what leaks; needs [train].")
+@click.option(
+    "--beside",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Also compare with the model of another folder, picture by picture.",
+)
 @backbone_option
 @click.option(
     "--only",
@@ -130,7 +137,7 @@ def evaluate(context: click.Context, /, **options: Any) -> None:
 
 def _check(options: Mapping[str, Any]) -> None:
     """Refuse options that mean nothing without another."""
-    for part, option in (("folds", "folds"), ("external", "externals")):
+    for part, option in (("folds", "folds"), ("external", "externals"), ("beside", "beside")):
         if part in options["only"] and not options[option]:
             raise click.UsageError(f"--only {part} needs --{part}.")
 
@@ -162,6 +169,7 @@ def _run(tools: Tools, options: Mapping[str, Any]) -> dict[str, Any]:
         externals=options["externals"],
         folds=options["folds"],
         backbone_weights=options["backbone_weights"],
+        beside=_beside(tools, options["beside"]),
     )
 
     def save(part: str, report: Mapping[str, Any]) -> None:
@@ -182,6 +190,11 @@ def _run(tools: Tools, options: Mapping[str, Any]) -> dict[str, Any]:
         boxed = [photo for photos in bench.boxed.values() for photo in photos]
         draw_disagreements(boxed, report["locator"], options["sheet"])
     return report
+
+
+def _beside(tools: Tools, folder: Path | None) -> Any:
+    """Open the model to compare with."""
+    return tools.load_reader(folder, threads=tools.settings.threads) if folder else None
 
 
 def _wanted(options: Mapping[str, Any]) -> list[str]:

@@ -9,6 +9,8 @@ import click
 from hematovision.cli.adapt import adapt, adapt_trial
 from hematovision.cli.looks import looks
 from hematovision.cli.model_export import export_model
+from hematovision.cli.quantize import quantize
+from hematovision.cli.quicken import quicken
 from hematovision.cli.registry import compare, install, list_installed, promote, rollback, shadow
 from hematovision.cli.tools import Refusal, Tools, failures_in_words
 from hematovision.errors import HematoVisionError
@@ -21,7 +23,7 @@ def model() -> None:
 
 
 for command in (
-    *(adapt, adapt_trial, export_model, looks),
+    *(adapt, adapt_trial, export_model, looks, quantize, quicken),
     *(install, list_installed, shadow, compare, promote, rollback),
 ):
     model.add_command(command)

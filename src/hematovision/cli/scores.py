@@ -12,7 +12,8 @@ def print_scores(report: Mapping[str, Any]) -> None:
     from rich.table import Table
 
     console = Console()
-    for headings, rows in (_names(report), _chances(report), _strangers(report), _located(report)):
+    tables = (_names, _chances, _strangers, _located, _beside)
+    for headings, rows in (table(report) for table in tables):
         if not rows:
             continue
         table = Table()
@@ -122,6 +123,29 @@ def _located(report: Mapping[str, Any]) -> Rows:
             )
             for name, score in report["locator"].items()
         ],
+    )
+
+
+def _beside(report: Mapping[str, Any]) -> Rows:
+    """Say how far the scores of another model lie apart, on the same pictures."""
+    found = report.get("beside") or {"sets": {}, "locator": {}}
+    rows: list[tuple[str, ...]] = [
+        (f"{kind}{name}", measure.replace("_", " "), *_paired(one))
+        for kind, sets in (("", found["sets"]), ("locator ", found["locator"]))
+        for name, measured in sets.items()
+        for measure, one in measured.items()
+        if isinstance(one, Mapping)
+    ]
+    return ("set", "measure", "other model", "this model", "difference"), rows
+
+
+def _paired(one: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Write two shares and their difference with its limits."""
+    apart, low, high = (100 * number for number in one["difference"])
+    return (
+        f"{100 * one['before']:.1f}",
+        f"{100 * one['after']:.1f}",
+        f"{apart:+.1f} ({low:+.1f} to {high:+.1f})",
     )
 
 

@@ -37,6 +37,19 @@ def calibration_error(answers: Sequence[Answer], *, seed: int = 0) -> dict[str, 
     }
 
 
+def plain_error(confidence: NDArray[np.float64], right: NDArray[np.float64]) -> float:
+    """Give the calibration error alone.
+
+    Args:
+        confidence: Of pictures with a located cell, shape (N,).
+        right: Whether each was right, 0 or 1.
+    """
+    if not len(right):
+        return 0.0
+    ordered, share = _in_order(confidence, right)
+    return float(_errors(ordered, share[None])[0])
+
+
 def reliability(answers: Sequence[Answer]) -> list[dict[str, Any]]:
     """Compare what was said with what was true, in bins of equal mass, the least sure first.
 
@@ -88,9 +101,18 @@ def _by_confidence(
 
     Of equal confidences each gets the share that is right, so that their order does not matter.
     """
-    found = sorted((a for a in answers if a.probabilities), key=lambda answer: answer.confidence)
+    found = [answer for answer in answers if answer.probabilities]
     confidence = np.asarray([answer.confidence for answer in found], np.float64)
     right = np.asarray([answer.sure_and_right for answer in found], np.float64)
+    return _in_order(confidence, right)
+
+
+def _in_order(
+    confidence: NDArray[np.float64], right: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Order by confidence; of equal ones each gets the share that is right."""
+    order = np.argsort(confidence, kind="stable")
+    confidence, right = confidence[order], right[order]
     _, tied, number = np.unique(confidence, return_inverse=True, return_counts=True)
     return confidence, (np.bincount(tied, weights=right) / number)[tied] if len(right) else right
 

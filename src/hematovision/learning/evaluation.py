@@ -77,7 +77,7 @@ def _begin(
         "notice": NOTICE,
         "sets": {},
         "locator": {},
-        **dict.fromkeys(("known", "leaky", "robustness", "explanations", "morphology")),
+        **dict.fromkeys(("known", "leaky", "robustness", "explanations", "morphology", "beside")),
     }
     if document is None:
         return empty

@@ -154,12 +154,11 @@ def write_bundle(folder: Path, *, crop: CropRule, locator: LocatorRule, **docume
         locator: How photos are searched.
         **document: Everything else, as JSON.
     """
-    names = [KERAS_FILE, CLASSIFIER_FILE, LOCATOR_FILE]
-    names += [name for name in (MORPHOLOGY_FILE, KNOWN_FILE) if (folder / name).is_file()]
+    names = [KERAS_FILE, CLASSIFIER_FILE, LOCATOR_FILE, MORPHOLOGY_FILE, KNOWN_FILE]
     document |= {
         "crop": asdict(crop),
         "locator": asdict(locator),
-        "files": {name: sha256_of(folder / name) for name in names},
+        "files": {n: sha256_of(folder / n) for n in names if (folder / n).is_file()},
     }
     (folder / BUNDLE_FILE).write_text(json.dumps(document, indent=2) + "\n")
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from hematovision.cells import CellReader
+from hematovision.cells import Box, CellReader
 from hematovision.learning.datasets import SAME_CELL, Photo, load_named
 
 
@@ -19,16 +19,10 @@ def score_locator(photos: Iterable[Photo], reader: CellReader) -> dict[str, Any]
     """
     hits, missed, extra = 0, [], []
     for photo in photos:
-        left = list(photo.white)
-        readings = reader.read(load_named(photo.path))
-        for reading in sorted(readings, key=lambda reading: -reading.box.area):
-            best = max(left, key=reading.box.overlap, default=None)
-            if best and best.overlap(reading.box) >= SAME_CELL:
-                left.remove(best)
-                hits += 1
-            else:
-                extra.append({"photo": photo.path.name, "box": reading.box.as_list()})
+        found, left, more = match_photo(photo, reader)
+        hits += len(found)
         missed += [{"photo": photo.path.name, "box": box.as_list()} for box in left]
+        extra += [{"photo": photo.path.name, "box": box.as_list()} for box in more]
     return {
         "annotated": hits + len(missed),
         "located": hits + len(extra),
@@ -37,3 +31,22 @@ def score_locator(photos: Iterable[Photo], reader: CellReader) -> dict[str, Any]
         "missed": missed,
         "extra": extra,
     }
+
+
+def match_photo(photo: Photo, reader: CellReader) -> tuple[list[Box], list[Box], list[Box]]:
+    """Match the located boxes of a photo with those of the annotators, the largest first.
+
+    Returns:
+        The annotated boxes that were found, those that were missed, and located boxes too many.
+    """
+    found: list[Box] = []
+    left, more = list(photo.white), []
+    readings = reader.read(load_named(photo.path))
+    for reading in sorted(readings, key=lambda reading: -reading.box.area):
+        best = max(left, key=reading.box.overlap, default=None)
+        if best and best.overlap(reading.box) >= SAME_CELL:
+            left.remove(best)
+            found.append(best)
+        else:
+            more.append(reading.box)
+    return found, left, more

@@ -53,6 +53,7 @@ class Bench:
         externals: Mapping[str, Path] | None = None,
         folds: Path | None = None,
         backbone_weights: str | Path = "imagenet",
+        beside: CellReader | None = None,
     ) -> None:
         """Lay everything ready.
 
@@ -63,6 +64,7 @@ class Bench:
             externals: Folders of further sets, by name.
             folds: Where `hematovision folds` left its answers, if anywhere.
             backbone_weights: Where the plain recipe starts: `imagenet`, or a `.weights.h5`.
+            beside: Another model to compare with.
 
         Raises:
             FolderOfTypesError: If a further set cannot be understood.
@@ -72,6 +74,7 @@ class Bench:
         self.folds = folds
         self.backbone_weights = backbone_weights
         self.once = Remembering(reader)
+        self.beside = Remembering(beside) if beside else None
 
     @cached_property
     def photos(self) -> list[Photo]:
@@ -85,6 +88,11 @@ class Bench:
             "bccd_test": [p for p in self.photos if p.split == "test" and p.white],
             "txl_test": [p for p in txl_photos(self.data) if p.split == "test"],
         }
+
+    @cached_property
+    def traced(self) -> tuple[list[Cell], list[str | None]]:
+        """The copies of TEST in the groups of their photos, and the photos' names."""
+        return _trace(self)
 
     def answers(self, name: str, some: LabelledSet) -> list[Answer]:
         """Read every picture of a set."""
@@ -102,7 +110,7 @@ def _scored(some: LabelledSet, answers: Sequence[Answer]) -> dict[str, Any]:
 
 def _official(bench: Bench) -> dict[str, Any]:
     """Measure the official test photos and their copies."""
-    cells, sources = _trace(bench)
+    cells, sources = bench.traced
     photo, alone, image, pooled = list(TITLES)[:4]
     images = named_set(image, FOUR, cells)
     scored = {
@@ -217,6 +225,24 @@ def _leaky(bench: Bench) -> Any:
     )
 
 
+def _beside(bench: Bench) -> Any:
+    """Compare with another model, picture by picture."""
+    from hematovision.learning.beside import compare_models
+
+    if bench.beside is None:
+        raise NotMeasuredError("no other model was given")
+    photo, alone, image = list(TITLES)[:3]
+    sets = {
+        photo: named_set(photo, FOUR, official_cells(bench.photos)),
+        alone: named_set(alone, FOUR, official_cells(without_shared(bench.photos))),
+        image: named_set(image, FOUR, bench.traced[0]),
+        "pbc_test": pbc_test(bench.data),
+        "jtsc": jtsc(bench.data),
+        **bench.externals,
+    }
+    return compare_models(sets, bench.boxed, bench.beside, bench.once, track=bench.track)
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """A part of the protocol that is run and kept by itself.
@@ -266,4 +292,5 @@ PARTS: dict[str, Part] = {
     "morphology": Part(_morphology),
     "robustness": Part(_robustness, always=False),
     "leaky": Part(_leaky, always=False),
+    "beside": Part(_beside, always=False),
 }
