@@ -1,7 +1,7 @@
 """A network in whole numbers: 8 bits between its layers, in the form that ONNX Runtime fuses."""
 
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
@@ -175,7 +175,8 @@ def _write_layer(draft: Draft, name: str, layer: Rounded, step: np.float32) -> l
     bias = np.round(layer.bias.astype(np.float64) / steps).astype(np.int32)
     offset = bias, steps, np.zeros(len(scales), np.int32)
     read = []
-    for kind, values in (("weights", weights), ("bias", offset)):
+    held_as: Mapping[str, Sequence[NDArray[Any]]] = {"weights": weights, "bias": offset}
+    for kind, values in held_as.items():
         parts = zip(("whole", "scale", "zero"), values, strict=True)
         held = [draft.constant(f"{name}/{kind}/{part}", value) for part, value in parts]
         read.append(draft.add("DequantizeLinear", held, f"{name}/{kind}", axis=0))
