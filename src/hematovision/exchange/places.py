@@ -44,7 +44,9 @@ class Place:
             else:
                 _replace(self._folder / name, content)
         except Exception as error:  # The client of buckets raises what it likes.
-            raise self._trouble("%(place)s cannot be written: %(why)s.", error) from error
+            raise PlaceUnreachableError(
+                "%(place)s cannot be written: %(why)s.", place=self.address, why=reason_of(error)
+            ) from error
 
     def get(self, name: str) -> bytes | None:
         """Read a file; None where there is none.
@@ -60,7 +62,9 @@ class Place:
         except FileNotFoundError:
             return None
         except Exception as error:  # As above.
-            raise self._trouble("%(place)s cannot be read: %(why)s.", error) from error
+            raise PlaceUnreachableError(
+                "%(place)s cannot be read: %(why)s.", place=self.address, why=reason_of(error)
+            ) from error
 
     def names(self, folder: str) -> Iterator[str]:
         """Name the files of a folder in it, in no order; none where there is no such folder.
@@ -80,7 +84,9 @@ class Place:
         except FileNotFoundError:
             return
         except OSError as error:
-            raise self._trouble("%(place)s cannot be listed: %(why)s.", error) from error
+            raise PlaceUnreachableError(
+                "%(place)s cannot be listed: %(why)s.", place=self.address, why=reason_of(error)
+            ) from error
 
     def sweep(self, folder: str) -> None:
         """Throw drafts away that somebody left who was killed."""
@@ -90,9 +96,6 @@ class Place:
             path = self._folder / folder / name
             if name.endswith(DRAFT) and time.time() - path.stat().st_mtime > DRAFT_SECONDS:
                 path.unlink(missing_ok=True)
-
-    def _trouble(self, template: str, error: Exception) -> PlaceUnreachableError:
-        return PlaceUnreachableError(template, place=self.address, why=reason_of(error))
 
 
 def _replace(path: Path, content: bytes) -> None:
