@@ -55,8 +55,8 @@ bench: .venv/full ## Measure how fast photos are read, reviewed and found again,
 	$(BIN)/python -m benchmarks.history
 	$(BIN)/python -m benchmarks.audit
 
-bench-compare: .venv/full ## Measure HematoVision beside a plain Flask program; ARGUMENTS="--seconds 5"
-	$(BIN)/python -m benchmarks.compare --data $(DATA) $(ARGUMENTS)
+bench-compare: quick ## Measure HematoVision beside a plain Flask program; ARGUMENTS="--seconds 5"
+	$(BIN)/python -m benchmarks.compare --data $(DATA) --model float32=$(MODEL) --model quick=runs/quick $(ARGUMENTS)
 
 fuzz: .venv/full ## Send 100,000 mutated pictures, 10,000 mutated ZIPs, and whatever the API may get
 	$(BIN)/python -m fuzzing.images --number 100000
@@ -96,7 +96,8 @@ quick: .venv/full ## Make a model in runs/quick that looks at every cell once, o
 
 evaluate-quick: quick ## Measure that model beside the one it was made of
 	HEMATOVISION_MODEL_FOLDER=runs/quick $(BIN)/hematovision evaluate --data $(DATA) \
-	  --only official --only pbc --only jtsc --beside $(MODEL) --output runs/quick.json
+	  --only official --only pbc --only jtsc --only beside --beside $(MODEL) \
+	  --output runs/quick.json
 
 notebook: .venv/full ## Run notebooks/model.ipynb anew, on the pictures in DATA
 	HEMATOVISION_NOTEBOOK_DATA=$(DATA) HEMATOVISION_NOTEBOOK_WEIGHTS=$(BACKBONE) \
