@@ -260,7 +260,7 @@ def test_address_that_is_none_is_named_without_its_password(address: str, said: 
 
 def test_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "redis", None)
-    with pytest.raises(QueueUnusableError, match=r"pip install 'hematovision\[scale\]'"):
+    with pytest.raises(QueueUnusableError, match=r"pip install 'hematovision\[server\]'"):
         open_queue(Settings(queue_url="redis://host"))
 
 

@@ -143,7 +143,8 @@ class Machine:
             "HEMATOVISION_PORT": str(free_port()),
         }
         assert set(own) == set(image)
-        replaced = {name: self._here(str(text)) for name, text in said.items()}
+        # What stands there empty is an empty variable, as Compose has it.
+        replaced = {name: self._here(str(text or "")) for name, text in said.items()}
         path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
         return {"PATH": path, "PYTHONPATH": "src"} | own | replaced | dict(self.given)
 

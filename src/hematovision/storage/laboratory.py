@@ -4,17 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import delete, update
 from sqlalchemy.orm import Session
 
-from hematovision.storage.inserts import insert_into, table_of
+from hematovision.storage.inserts import insert_into
 from hematovision.storage.tables import LaboratoryRow, PreferenceRow
-
-_SETTINGS = table_of(LaboratoryRow).c
-_SETTING = select(
-    _SETTINGS.content, _SETTINGS.version, _SETTINGS.changed_by, _SETTINGS.changed_at
-).where(_SETTINGS.name == bindparam("wanted"))
-"""Made once, of columns alone: every request asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +37,10 @@ class LaboratoryStore:
 
     def get(self, name: str, default: Any) -> LaboratorySetting:
         """Give what the laboratory has set under a name, or a default."""
-        row = self._session.execute(_SETTING, {"wanted": name}).first()
-        return LaboratorySetting(default) if row is None else LaboratorySetting(*row)
+        row = self._session.get(LaboratoryRow, name)
+        if row is None:
+            return LaboratorySetting(default)
+        return LaboratorySetting(row.content, row.version, row.changed_by, row.changed_at)
 
     def set(self, name: str, content: Any, *, seen: int, by: int | None, now: datetime) -> bool:
         """Set something for the laboratory; False where somebody else did since `seen`."""
