@@ -372,6 +372,9 @@ def test_number_of_queries_does_not_grow_with_the_readings(
     filled: FlaskClient, database: Database
 ) -> None:
     numbers = set()
+    for _ in range(2):
+        # Once a process proves that the chain of the record is its own.
+        filled.get("/history")
     second = int((BEGIN + 2 * STEP).timestamp() * 1000)
     for query, lines in ((f"before={second}-2", 1), ("", 50)):
         with counted_queries(database) as queries:
@@ -398,6 +401,7 @@ def test_number_of_queries_does_not_grow_with_the_cells(
         app = create_app(settings, some, database)
         sender = sender_of(app, database)
         place = sender.program((jpeg, "a.jpg")).headers["Content-Location"]
+        sender.client.get(place)
         with counted_queries(database) as queries:
             assert sender.client.get(place).status_code == HTTPStatus.OK
         numbers.add(len(queries))
