@@ -21,7 +21,7 @@ SERVICER = "hematovision.vision.serving_grpc.add_inference_servicer"
 ATTEMPTS = 3
 """Ray gives up where its agents need more than 15 seconds to start."""
 
-SECONDS = 5
+SECONDS = 15
 """So long a request may take: one in a replica that is killed is lost now and then, unsaid."""
 
 
