@@ -34,7 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--model", type=Path, default=PACKAGED_MODEL)
-    parser.add_argument("--twin", type=Path, default=PACKAGED_MODEL.with_name("blood_cell_int8"))
+    parser.add_argument("--twin", type=Path, default=Path("runs/int8"))
     parser.add_argument("--rounds", type=int, default=15)
     options = parser.parse_args()
     photos = sorted((options.data / "bccd" / "photos").glob("*.jpg"))[::12][:PHOTOS]

@@ -36,7 +36,8 @@ def test_signed_case_is_told_once_by_two_workers_that_end_when_they_are_told_to(
     with receiver() as there, installation(tmp_path, **given) as home:
         secret = add(home, there)
         sign(home.database, ready_case(home.database), add_person(home.database, "rosa"))
-        workers = [home.start("worker"), home.start("worker")]
+        # Each that reads says so: with one reader in each, both have said it when it stands twice.
+        workers = [home.start("worker", "--readers", "1") for _ in range(2)]
         home.until(lambda: home.log.count("reads with") == len(workers))
         home.until(lambda: states(home) == [(DeliveryState.DELIVERED, 1)])
         (heard,) = there.heard
