@@ -192,7 +192,7 @@ def test_what_is_over_is_named_first_and_deleted_then(
     sent = Sent("a" * 64, 9, files.put(b"picture"), "page", None, long_ago)
     with opened.transaction() as records:
         said = PhotoReading("a" * 64, 128, 96, FilmReader.model, ())
-        photo_id = records.photos.add_read(sent, said)
+        photo_id = records.photos.add_all_read([(sent, said)])[0]
     tools = Tools(replace(settings, keep_days=1))
     dry = run("retention", "--dry-run", tools=tools)
     assert dry.output.splitlines()[-1] == (

@@ -320,7 +320,7 @@ def test_reading_of_no_case_is_erased_and_one_of_a_case_is_not(
     said = PhotoReading("a" * 64, 128, 96, FilmReader.model, ())
     with database.transaction() as records:
         sent = Sent("a" * 64, 9, files.put(b"picture"), "page", None, NOW)
-        photo_id = records.photos.add_read(sent, said)
+        photo_id = records.photos.add_all_read([(sent, said)])[0]
     assert erase_reading(database, files, photo_id, Why.OVER, by=BY) is not None
     assert numbers(database) == before
     assert kept(files) == []

@@ -50,7 +50,7 @@ def quick_reading(database: Database, files: Files, now: datetime = NOW) -> int:
     said = PhotoReading("a" * 64, 128, 96, FilmReader.model, ())
     with database.transaction() as records:
         sent = Sent("a" * 64, 9, files.put(b"picture"), "page", None, now)
-        return records.photos.add_read(sent, said)
+        return records.photos.add_all_read([(sent, said)])[0]
 
 
 def keep(database: Database, files: Files, policy: Policy, now: datetime) -> Due:

@@ -80,7 +80,7 @@ def fill_with_a_case(database: Database) -> None:
         photo = records.photos.take("worker", now=NOW, until=NOW)
         assert photo is not None
         assert records.photos.finish(photo, "worker", said, now=NOW)
-        alone = records.photos.add_read(sent, said)
+        alone = records.photos.add_all_read([(sent, said)])[0]
         records.jobs.add([alone, "empty_file"], sent_by=ines.id, now=NOW)
         records.cells.add(case.id, photo.id, Box(1, 2, 30, 40))
         first, second, boxed = records.cells.list(case.id)

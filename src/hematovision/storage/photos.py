@@ -217,11 +217,6 @@ class PhotoStore:
             mine.lease_until = now
         return keep_reading(self._session, mine, reading, now=now)
 
-    def add_read(self, sent: Sent, reading: PhotoReading) -> int:
-        """Keep a photo of no case that was read at once, with what was said; give its id."""
-        (photo_id,) = self.add_all_read([(sent, reading)])
-        return photo_id
-
     def add_all_read(self, photos: Sequence[tuple[Sent, PhotoReading]]) -> Sequence[int]:
         """Keep photos of no case that were read at once, with what was said; give their ids."""
         rows = [_read_columns(sent, reading) for sent, reading in photos]
