@@ -2,10 +2,12 @@
 
 What a photo takes comes from docs/performance.json (`make bench-compare`), what the record takes
 from docs/writers.json (`python -m benchmarks.writers --json docs/writers.json`), what a GPU does
-from docs/cuda.json (`benchmarks/cuda.py`). Two numbers are not among them and are fitted, each to
-one measured number: how much of our own code holds Python's lock, to the pipeline's rate in as many
-threads as cores; and what a request takes beside the pipeline, to the median of one client at one
-process. All other points are predicted. The tables go into docs/scaling.md, the plots beside it.
+from docs/cuda.json (`benchmarks/cuda.py`), how requests meet in batches from docs/batching.json
+(`python -m benchmarks.ray_batching --json docs/batching.json`). Two numbers are not among them and
+are fitted, each to one measured number: how much of our own code holds Python's lock, to the
+pipeline's rate in as many threads as cores; and what a request takes beside the pipeline, to the
+median of one client at one process. All other points are predicted. The tables go into
+docs/scaling.md, the plots beside it.
 """
 
 import argparse
@@ -18,7 +20,7 @@ from typing import Any
 
 from benchmarks.plan import LEVELS, Assumptions, Known, plan
 from benchmarks.scaling_plots import draw_check, draw_plan
-from benchmarks.simulation import Costs, Layout, Seen, closed
+from benchmarks.simulation import Costs, Layout, Seen, closed, engine, paused
 from rich.console import Console
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -156,6 +158,33 @@ def check_table(points: Sequence[Point]) -> Table:
     return [heads, *rows]
 
 
+def batches_table(measured: Mapping[str, Any], *, seconds: float) -> Table:
+    """Lay out predicted against measured of an engine that works in batches; nothing is fitted.
+
+    Args:
+        measured: As `benchmarks.ray_batching` writes it.
+        seconds: Simulated for each number of clients.
+    """
+    heads = ["clients"]
+    for name in ("requests/s", "in a batch", "p50 ms", "p99 ms"):
+        heads += [f"{name}: measured", "predicted"]
+    rows = []
+    took = measured["milliseconds"]
+    for row in measured["rows"]:
+        if row["way"] != "together":
+            continue
+        serve, made = engine(took["run"], took["picture"], most=measured["most"], delay=0)
+        seen = paused(serve, row["clients"], took["pause"], seconds=seconds)
+        mean = sum(made[0].sizes) / len(made[0].sizes)
+        predicted = (seen.rate, mean, seen.quantile(0.5), seen.quantile(0.99))
+        names = ("a second", "together", "p50", "p99")
+        laid = [str(row["clients"])]
+        for name, number in zip(names, predicted, strict=True):
+            laid += [f"{row[name]:.1f}", f"{number:.1f}"]
+        rows.append(laid)
+    return [heads, *rows]
+
+
 def writers_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Lay out what writers did."""
     heads = ["flush", "way", "writers", "readings/s", "p50 ms", "p95 ms", "lock waited for, ms"]
@@ -220,6 +249,7 @@ def tables(given: argparse.Namespace) -> tuple[Mapping[str, Table], Sequence[Poi
     laid = {
         "costs": costs_table(costs),
         "check": check_table(points),
+        "batches": batches_table(read(given.batching), seconds=given.seconds),
         "writers": writers_table(writers),
         "plan": [["", *(f"{level.photos:,}/s" for level in levels)], *_turned(levels)],
         "assumptions": Assumptions().table(),
@@ -238,6 +268,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--performance", type=Path, default=DOCS / "performance.json")
     parser.add_argument("--writers", type=Path, default=DOCS / "writers.json")
     parser.add_argument("--cuda", type=Path, default=DOCS / "cuda.json")
+    parser.add_argument("--batching", type=Path, default=DOCS / "batching.json")
     parser.add_argument("--model", default="float32", help="as it is called in performance.json")
     parser.add_argument("--seconds", type=float, default=60, help="simulated for each point")
     parser.add_argument("--page", type=Path, default=DOCS / "scaling.md")

@@ -1,15 +1,18 @@
 """Compare how requests are put together: `@serve.batch` of Ray, and `vision.together` here.
 
-    python benchmarks/ray_batching.py
+    python -m benchmarks.ray_batching --json docs/batching.json
 
 The engine is made up: a run takes 5 ms and 0.2 ms a picture, as one on a GPU does, and keeps no
 core busy. Clients ask for one picture, and wait 20 ms on average before they ask again.
 """
 
+import argparse
 import asyncio
+import json
 import random
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -31,8 +34,8 @@ JOB = Job(np.zeros((1, 8, 8, 3), np.uint8), ("logits",))
 class Load:
     """Clients and engine in one replica, so that nothing else is measured."""
 
-    async def __call__(self, way: str, clients: int) -> str:
-        """Let clients ask one way for a while; give a line of the table."""
+    async def __call__(self, way: str, clients: int) -> dict[str, Any]:
+        """Let clients ask one way for a while; give a row of the table."""
         sizes: list[int] = []
 
         def run(pictures: Any, *, outputs: object) -> list[Any]:
@@ -54,10 +57,14 @@ class Load:
             waits = await _ask(ask, clients)
         waits.sort()
         middle, last = waits[len(waits) // 2], waits[len(waits) * 99 // 100]
-        return (
-            f"{way:<12}{clients:>8}{len(waits) / SECONDS:>10.0f}{np.mean(sizes):>10.1f}"
-            f"{middle * 1000:>10.1f}{last * 1000:>10.1f}"
-        )
+        return {
+            "way": way,
+            "clients": clients,
+            "a second": round(len(waits) / SECONDS, 1),
+            "together": round(float(np.mean(sizes)), 2),
+            "p50": round(1000 * middle, 2),
+            "p99": round(1000 * last, 2),
+        }
 
 
 async def _ask(ask: Any, clients: int) -> list[float]:
@@ -76,16 +83,27 @@ async def _ask(ask: Any, clients: int) -> list[float]:
 
 
 def main() -> None:
-    """Print the table."""
+    """Print the table, and write what was made up and what was measured."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path, help="where the figures go")
+    options = parser.parse_args()
+    rows = []
     with TemporaryDirectory(prefix="hematovision-ray-") as folder:
         ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, _temp_dir=folder)
         load = serve.run(Load.bind(), route_prefix=None)
         print("way          clients  a second  together    p50 ms    p99 ms")  # noqa: T201
         for clients in (1, 8, 64):
             for way in ("serve.batch", "together"):
-                print(load.remote(way, clients).result())  # noqa: T201
+                row = load.remote(way, clients).result()
+                rows.append(row)
+                numbers = "".join(f"{row[name]:>10.1f}" for name in [*row][2:])
+                print(f"{way:<12}{clients:>8}{numbers}")  # noqa: T201
         serve.shutdown()
         ray.shutdown()
+    if options.json:
+        made_up = {"run": 1000 * RUN, "picture": 1000 * PICTURE, "pause": 1000 * PAUSE}
+        document = {"milliseconds": made_up, "most": MOST, "rows": rows}
+        options.json.write_text(json.dumps(document, indent=1) + "\n")
 
 
 if __name__ == "__main__":

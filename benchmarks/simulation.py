@@ -10,6 +10,7 @@ import random
 import statistics
 from collections.abc import Callable, Generator
 from dataclasses import astuple, dataclass, field
+from functools import partial
 from typing import Any
 
 import simpy
@@ -62,11 +63,14 @@ class Layout:
         cores: Of the machine.
         processes: Web processes.
         slots: Photos that each reads at once.
+        gathered: Readings of one process that come at once and are recorded in one transaction, at
+            most.
     """
 
     cores: int = 2
     processes: int = 1
     slots: int = 2
+    gathered: int = 32
 
 
 @dataclass(slots=True)
@@ -197,6 +201,10 @@ class Web:
         self._slots = [simpy.Resource(env, layout.slots) for _ in range(layout.processes)]
         self._clients = Station(env, 1)
         self._chain = simpy.Resource(env, 1)
+        self._recorders = [
+            Batcher(env, partial(self._record, lock), most=layout.gathered, delay=0)
+            for lock in self._locks
+        ]
 
     def photo(self, process: int) -> Process:
         """Send a photo to a process and have it read."""
@@ -210,12 +218,17 @@ class Web:
             yield from self._cores.work(self._about(costs.native))
             yield from self._cores.work(self._about(costs.classifier))
             yield from self._locked(lock, costs.python / 2)
-            yield from self._locked(lock, costs.record)
-            yield from self._cores.work(self._about(costs.database))
-            with self._chain.request() as turn:
-                yield turn
-                yield from self._cores.work(costs.chain)
-                yield self._env.timeout(costs.flush)
+            yield self._recorders[process].ask()
+
+    def _record(self, lock: Station, readings: int) -> Process:
+        """Record readings of one process in one transaction."""
+        costs = self._costs
+        yield from self._locked(lock, readings * costs.record)
+        yield from self._cores.work(self._about(readings * costs.database))
+        with self._chain.request() as turn:
+            yield turn
+            yield from self._cores.work(costs.chain)
+            yield self._env.timeout(costs.flush)
 
     def _about(self, took: float) -> float:
         """Let no two photos take the same: a fifth more or less."""
@@ -300,6 +313,40 @@ def opened(
     env.run(until=1000 * seconds)
     count(0)
     seen.inside = area[0] / (1000 * seconds)
+    return seen
+
+
+def paused(
+    serve: Callable[[simpy.Environment], Callable[[], Process]],
+    clients: int,
+    pause: float,
+    *,
+    seconds: float = 60.0,
+    seed: int = 1,
+) -> Seen:
+    """Let clients ask, and wait by chance before they ask again.
+
+    Args:
+        serve: Makes what serves one request.
+        clients: So many.
+        pause: Milliseconds between an answer and the next question, on average.
+        seconds: So long.
+        seed: Of the chance.
+    """
+    env = simpy.Environment()
+    one, seen = serve(env), Seen(seconds=seconds)
+    chance = random.Random(seed)  # noqa: S311 - no secret
+
+    def client() -> Process:
+        while True:
+            yield env.timeout(chance.expovariate(1 / pause))
+            began = env.now
+            yield from one()
+            seen.times.append(env.now - began)
+
+    for _ in range(clients):
+        env.process(client())
+    env.run(until=1000 * seconds)
     return seen
 
 

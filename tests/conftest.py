@@ -153,11 +153,15 @@ def each_database(
     """Give a database of one's own, of each kind."""
     if request.param == "sqlite":
         database = open_copy(empty_file, tmp_path / "database")
-    else:
-        address = request.getfixturevalue("postgres_server").make()
-        database = open_database(address, tmp_path)
+        yield database
+        database.close()
+        return
+    server: Postgres = request.getfixturevalue("postgres_server")
+    address = server.make()
+    database = open_database(address, tmp_path)
     yield database
     database.close()
+    server.drop(address)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 from benchmarks.capacity import (
     DOCS,
     ROOT,
+    batches_table,
     check,
     fit,
     main,
@@ -72,10 +73,19 @@ def test_lock_of_python_holds_one_process_to_one_core() -> None:
 
 
 def test_chain_holds_all_machines_together() -> None:
-    seen = closed(
-        Costs(python=1, chain=2, flush=8), Layout(cores=64, processes=32), 256, seconds=10
-    )
+    layout = Layout(cores=64, processes=32, gathered=1)
+    seen = closed(Costs(python=1, chain=2, flush=8), layout, 256, seconds=10)
     assert seen.rate == pytest.approx(100, rel=0.03)
+
+
+def test_readings_that_come_at_once_share_the_chain() -> None:
+    costs = Costs(python=0.1, chain=2, flush=8)
+    alone, gathered = (
+        closed(costs, Layout(cores=64, processes=1, slots=8, gathered=most), 64, seconds=10).rate
+        for most in (1, 32)
+    )
+    assert alone == pytest.approx(100, rel=0.03)
+    assert gathered > 3 * alone
 
 
 def test_photos_beyond_the_slots_wait() -> None:
@@ -103,6 +113,18 @@ def test_batch_that_is_full_waits_for_nobody() -> None:
 def test_engine_of_batches_saturates_at_full_batches() -> None:
     serve, _ = engine(2, 0.3, most=16, delay=0)
     assert opened(serve, 5000, seconds=5).rate == pytest.approx(16_000 / (2 + 16 * 0.3), rel=0.02)
+
+
+def test_clients_of_an_engine_without_delay_are_answered_in_batches_of_those_who_wait() -> None:
+    made_up = {"run": 5.0, "picture": 0.0, "pause": 0.001}
+    rows = [{"way": "together", "clients": 64, "a second": 1, "together": 1, "p50": 1, "p99": 1}]
+    others = [rows[0] | {"way": "serve.batch"}]
+    measured = {"milliseconds": made_up, "most": 32, "rows": others + rows}
+    _, row = batches_table(measured, seconds=5)
+    predicted = [float(number) for number in row[2::2]]
+    assert predicted[0] == pytest.approx(32 / 0.005, rel=0.05)
+    assert predicted[1] == pytest.approx(32, rel=0.05)
+    assert predicted[2] == pytest.approx(10, rel=0.05)
 
 
 def test_idle_engine_answers_after_the_delay() -> None:
@@ -177,10 +199,11 @@ def test_plan_is_printed_and_put_on_the_page(
     }
     (tmp_path / "performance.json").write_text(json.dumps(performance))
     (tmp_path / "writers.json").write_text(json.dumps(WRITERS))
-    names = ("costs", "check", "writers", "plan", "assumptions")
+    (tmp_path / "batching.json").write_text(json.dumps(read(DOCS / "batching.json")))
+    names = ("costs", "check", "batches", "writers", "plan", "assumptions")
     page = tmp_path / "scaling.md"
     page.write_text("".join(f"{name}:\n<!-- {name} -->old<!-- /{name} -->\n" for name in names))
-    options = ["performance", "writers", "cuda"]
+    options = ["performance", "writers", "cuda", "batching"]
     told = [word for name in options for word in (f"--{name}", str(tmp_path / f"{name}.json"))]
     main([*told, "--page", str(page), "--plots", str(tmp_path), "--seconds", "5"])
     written = page.read_text()

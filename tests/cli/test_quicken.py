@@ -2,9 +2,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.learning.test_quantising import write_model
+from tests.learning.test_quantising import smear, write_model
 
 from hematovision.cli.tools import Tools
+from hematovision.learning.quantising import watch_model, write_twin
 from hematovision.vision.bundle import read_bundle
 from hematovision.vision.reader import load_reader
 
@@ -39,4 +40,21 @@ def test_quicker_model_is_not_made_quicker_still(run: Run, real: Tools, tmp_path
     of_it = replace(real, settings=replace(real.settings, model_folder=output))
     result = run("model", "quicken", "--output", tmp_path / "quicker", tools=of_it)
     assert result.exit_code == 1
-    assert "made of one" in result.stderr
+    assert "leaves views out already" in result.stderr
+
+
+def test_twin_in_whole_numbers_is_made_quicker_too(run: Run, real: Tools, tmp_path: Path) -> None:
+    base = read_bundle(real.settings.model_folder)
+    seen = watch_model(base, [smear(seed) for seed in range(4)])
+    twin, output = tmp_path / "twin", tmp_path / "quick"
+    write_twin(base, seen, seen, twin, seed=7)
+    of_it = replace(real, settings=replace(real.settings, model_folder=twin))
+    result = run("model", "quicken", "--output", output, tools=of_it)
+    assert result.exit_code == 0, result.stderr
+    assert "1.0.0+int8.1view" in result.stdout
+    quick = read_bundle(output)
+    assert quick.document["integers"] == read_bundle(twin).document["integers"]
+    for one, other in zip(
+        *(load_reader(f, threads=1).read(smear(1)) for f in (twin, output)), strict=True
+    ):
+        assert one.confidence == pytest.approx(other.confidence, abs=0.3)

@@ -9,6 +9,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,10 @@ ROOT = Path(__file__).resolve().parents[2]
 SERVICER = "hematovision.vision.serving_grpc.add_inference_servicer"
 ATTEMPTS = 3
 """Ray gives up where its agents need more than 15 seconds to start."""
+
+PATIENCE = "60"
+"""Seconds in the place of 5 and 10: on a busy machine Ray Serve would start its proxy anew and
+anew, and say that it serves while nobody listens."""
 
 SECONDS = 15
 """So long a request may take: one in a replica that is killed is lost now and then, unsaid."""
@@ -84,6 +89,8 @@ def _start(arguments: list[str], noise: Any) -> "subprocess.Popen[str]":
         # Or it makes one, and keeps it in the home folder.
         "RAY_AUTH_TOKEN": token_hex(16),
         "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": PATIENCE,
+        "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": PATIENCE,
     }
     # Ray starts ten programs of Python, which shall not all compile the same.
     for name in ("PYTHONDONTWRITEBYTECODE", "PYTHONWARNINGS"):
@@ -145,6 +152,7 @@ def _serve(model: str, token_file: str, place: str) -> None:
     )
     replicas = deployment.options(num_replicas=2, ray_actor_options={"num_cpus": 0.5})
     serve.run(replicas.bind(Arguments(model=model, token_file=token_file)), name="networks")
+    _await(http, grpc)
     _say([http, grpc])
     for command in sys.stdin:
         names = _replicas(ray)
@@ -158,6 +166,20 @@ def _serve(model: str, token_file: str, place: str) -> None:
 def _replicas(ray: Any) -> list[str]:
     actors = ray.util.list_named_actors(all_namespaces=True)
     return sorted(one["name"] for one in actors if one["name"].startswith("SERVE_REPLICA"))
+
+
+def _await(*ports: int) -> None:
+    """Wait until somebody listens, for Ray Serve also goes on when its proxy has died."""
+    end = time.monotonic() + float(PATIENCE)
+    for port in ports:
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port)).close()
+                break
+            except ConnectionRefusedError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.2)
 
 
 def _say(answer: Any) -> None:

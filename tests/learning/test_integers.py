@@ -77,6 +77,17 @@ def test_rare_outliers_are_cut_off() -> None:
     assert (low, high) != (-100.0, 100.0)
 
 
+def test_whole_ranges_reach_from_the_least_to_the_most() -> None:
+    names = ["r1", "c3"]
+    seen = list(watch(FOLDED, names, PICTURES))
+    whole, cut = (find_steps(FOLDED, names, PICTURES, cut=cut) for cut in (False, True))
+    for name in names:
+        most = max(one[name].max() for one in seen)
+        least = min(0.0, *(one[name].min() for one in seen))
+        assert whole[name].scale == pytest.approx((most - least) / 255, rel=1e-5)
+        assert cut[name].scale <= whole[name].scale
+
+
 def test_bias_of_a_filter_that_sees_nothing_is_kept() -> None:
     layer = Rounded(
         np.zeros((8, 3, 3, 3), np.int8), np.full(8, 1e-14, np.float32), np.full(8, 5, np.float32)

@@ -6,13 +6,16 @@ import onnx
 import pytest
 from tests.vision.networks import write_tiny_model
 
-from hematovision.cells import RgbImage
+from hematovision.cells import Box, RgbImage
+from hematovision.config import PACKAGED_MODEL
 from hematovision.errors import ModelDamagedError
 from hematovision.learning.export import OutputRefusedError
 from hematovision.learning.quantising import (
+    KEPT_OF_LOCATOR,
     NoTwinError,
     Watched,
-    last_convolutions,
+    close_up,
+    convolutions_of,
     pictures_of,
     quantise,
     quantise_model,
@@ -174,13 +177,47 @@ def test_version_of_a_twin_says_so() -> None:
     assert twin_version("1.1.0+site.lab.1") == "1.1.0+site.lab.1.int8"
 
 
-def test_last_convolutions_are_those_that_answer() -> None:
-    graph = exported_classifier().graph
-    places = {node.name: place for place, node in enumerate(graph.node)}
-    del graph.node[places["placed"] :]
-    answering = exported_classifier()
-    del answering.graph.node[:]
-    answering.graph.node.extend(graph.node)
-    assert last_convolutions(answering) == []
-    del answering.graph.node[places["maps"] :]
-    assert last_convolutions(answering) == ["c4"]
+def test_layers_of_a_name_are_found_by_what_keras_calls_their_outputs() -> None:
+    model = exported_classifier()
+    for node in model.graph.node:
+        if node.name in {"c2", "c4"}:
+            (old,) = node.output
+            node.output[0] = f"functional_1/smooth_{node.name}/BiasAdd:0"
+            for taker in model.graph.node:
+                taker.input[:] = [node.output[0] if one == old else one for one in taker.input]
+    assert convolutions_of(model, KEPT_OF_LOCATOR) == [
+        "functional_1/smooth_c2/BiasAdd:0",
+        "functional_1/smooth_c4/BiasAdd:0",
+    ]
+    assert convolutions_of(exported_classifier(), KEPT_OF_LOCATOR) == []
+
+
+def test_shipped_locator_has_the_layers_that_are_kept() -> None:
+    kept = convolutions_of(onnx.load(PACKAGED_MODEL / "locator.onnx"), KEPT_OF_LOCATOR)
+    assert len(kept) == 2 + 4 + 2
+
+
+def test_locator_sees_the_largest_cell_from_near_as_well(model: Bundle) -> None:
+    far, near = (
+        watch_model(model, [smear(seed) for seed in range(2)], closer=closer)
+        for closer in (False, True)
+    )
+    assert len(near.crops) == len(far.crops)
+    for one, other in zip(near.views, far.views, strict=False):
+        np.testing.assert_array_equal(one, other)
+    assert len(near.views) > len(far.views)
+
+
+@pytest.mark.parametrize(
+    ("box", "shape"),
+    [
+        pytest.param(Box(100, 80, 120, 110), (45, 45, 3), id="inside"),
+        pytest.param(Box(0, 0, 20, 30), (45, 45, 3), id="corner"),
+        pytest.param(Box(226, 236, 256, 256), (33, 38, 3), id="other corner"),
+    ],
+)
+def test_close_up_reaches_as_far_as_the_photo(box: Box, shape: tuple[int, ...]) -> None:
+    photo = smear(1)
+    seen = close_up(photo, box, zoom=1.5)
+    assert seen.shape == shape
+    assert seen.flags.c_contiguous

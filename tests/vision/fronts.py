@@ -41,13 +41,19 @@ class Counter:
         return Together(network, self.pool, pixels=2**20)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run(work)
+        return run_apart(work)
 
     def get(self, path: str, **headers: str) -> Reply:
         return self.run(self.front.answer("GET", path, headers, parts_of(b"")))
 
     def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         return self.run(self.front.answer("POST", path, headers, parts_of(body)))
+
+
+def run_apart(work: Coroutine[Any, Any, T]) -> T:
+    """Run it in a thread of its own: in this one, Playwright may have left a loop that runs."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
 
 
 async def parts_of(body: bytes, size: int = 1000) -> AsyncIterator[bytes]:

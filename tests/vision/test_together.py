@@ -14,6 +14,7 @@ from hematovision.vision.bundle import read_bundle
 from hematovision.vision.served import Served, open_served
 from hematovision.vision.together import Answer, Job, Together, run_together
 
+from .fronts import run_apart
 from .networks import write_whole_model
 
 
@@ -64,7 +65,7 @@ def run_behind_one(
             return await asyncio.gather(*rest, return_exceptions=True)
 
     engine: list[Together] = []
-    return asyncio.run(ask()), held, engine[0]
+    return run_apart(ask()), held, engine[0]
 
 
 def check(network: Served, job: Job, answer: Any) -> None:
@@ -131,7 +132,7 @@ def test_one_who_went_away_costs_no_run(networks: tuple[Served, Served]) -> None
             held.go.set()
             await stays
 
-    asyncio.run(ask())
+    run_apart(ask())
     assert [shape[0] for shape in held.shapes] == [1, 2]
 
 
@@ -157,7 +158,7 @@ def test_failure_reaches_those_of_the_run_and_no_others(networks: tuple[Served, 
             check(classifier, job, await after)
             assert engine.runs == Counter({1: 1})
 
-    asyncio.run(ask())
+    run_apart(ask())
 
 
 def test_failure_of_a_run_that_nobody_waits_for_is_no_noise(
@@ -181,7 +182,7 @@ def test_failure_of_a_run_that_nobody_waits_for_is_no_noise(
             with pytest.raises(asyncio.CancelledError):
                 await gone
 
-    asyncio.run(ask())
+    run_apart(ask())
 
 
 def test_outputs_that_nobody_wants_are_not_asked_for(networks: tuple[Served, Served]) -> None:
@@ -236,4 +237,4 @@ def test_one_who_asks_just_as_the_last_is_answered_does_not_wait_for_ever(
             pool.go()
         return await asyncio.wait_for(second, 10)
 
-    assert tuple(asyncio.run(ask())) == ("logits",)
+    assert tuple(run_apart(ask())) == ("logits",)

@@ -47,14 +47,19 @@ def _end(graph: Graph, node: onnx.NodeProto) -> str:
 
 
 def find_steps(
-    model: onnx.ModelProto, names: Iterable[str], pictures: list[NDArray[np.uint8]]
+    model: onnx.ModelProto,
+    names: Iterable[str],
+    pictures: list[NDArray[np.uint8]],
+    *,
+    cut: bool = True,
 ) -> dict[str, Step]:
-    """Find for every tensor the range in which bytes lose least (in the mean square).
+    """Find the range of every tensor.
 
     Args:
         model: With rounded weights.
         names: Of the tensors.
         pictures: Shape (N, height, width, 3), RGB, uint8 each.
+        cut: Whether rare large values are left out where that loses least in the mean square.
     """
     names = list(names)
     ends = dict.fromkeys(names, (0.0, 0.0))
@@ -62,6 +67,8 @@ def find_steps(
         for name, values in seen.items():
             low, high = ends[name]
             ends[name] = min(low, float(values.min())), max(high, float(values.max()), SMALLEST)
+    if not cut:
+        return {name: _step(*ends[name]) for name in names}
     counts = {name: np.zeros(BINS) for name in names}
     for seen in watch(model, names, pictures):
         for name, values in seen.items():

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from hematovision.cells import RgbImage
+from hematovision.cells import Box, RgbImage
 from hematovision.learning import LearningError, Track, untracked
 from hematovision.learning.datasets import (
     Cell,
@@ -39,6 +39,13 @@ from hematovision.vision.runtime import Network
 from hematovision.vision.staining import measure_glass
 
 KEPT_OF_CLASSIFIER = ("heat_of_views",)
+KEPT_OF_LOCATOR = ("lateral_", "smooth_", "heat", "boxes")
+"""Layers of `learning.locator` that stay in floating point: they say the logarithm of a size, and
+are a twelfth of its work."""
+
+ZOOMS = (1.2, 1.8)
+"""Sides of close-ups, in sides of the cell's box."""
+
 NUMBERS = {"bccd": 96, "txl": 48, "pbc": 96}
 """Photos of each set that are watched while rounding; more change nothing."""
 
@@ -110,26 +117,53 @@ def _evenly(paths: Sequence[Path], number: int) -> Sequence[Path]:
     return paths[:: max(1, -(-len(paths) // number))]
 
 
-def watch_model(bundle: Bundle, photos: Iterable[RgbImage]) -> Watched:
+def watch_model(bundle: Bundle, photos: Iterable[RgbImage], *, closer: bool = False) -> Watched:
     """Let a model read photos, and keep what its networks look at: all views, the largest cell.
 
     Args:
         bundle: The model.
         photos: Shape (height, width, 3), RGB, uint8 each.
+        closer: Whether the locator looks at the largest cell of each from near as well, as there
+            are laboratories that send no more of it; these views come last.
     """
-    watched = Watched()
-    locator = Listening(Network(bundle.folder / LOCATOR_FILE), watched.views)
-    for photo in photos:
+    watched, near = Watched(), Watched()
+    network = Network(bundle.folder / LOCATOR_FILE)
+    locator, from_near = (Listening(network, one.views) for one in (watched, near))
+    for number, photo in enumerate(photos):
         glass = measure_glass(photo)
         found = locate_cells(photo, glass, locator=locator, rule=bundle.locator)
         largest = sorted(found, key=lambda box: -box.area)[:1]
         if largest:
             watched.crops.append(crop_cells(photo, largest, glass, bundle.crop))
+        for box in largest if closer else ():
+            near_photo = close_up(photo, box, zoom=ZOOMS[number % len(ZOOMS)])
+            glass = measure_glass(near_photo)
+            locate_cells(near_photo, glass, locator=from_near, rule=bundle.locator)
+    watched.views += near.views
     return watched
 
 
+def close_up(photo: RgbImage, box: Box, *, zoom: float) -> RgbImage:
+    """Cut out the square around a cell, as far as the photo reaches.
+
+    Args:
+        photo: Shape (height, width, 3), RGB, uint8.
+        box: The cell.
+        zoom: Side of the square, in longer sides of the box.
+    """
+    side = round(max(box.width, box.height) * zoom)
+    left = max(0, (box.xmin + box.xmax - side) // 2)
+    top = max(0, (box.ymin + box.ymax - side) // 2)
+    return np.ascontiguousarray(photo[top : top + side, left : left + side])
+
+
 def quantise(
-    model: onnx.ModelProto, pictures: Sequence[NDArray[np.uint8]], *, kept: Sequence[str], seed: int
+    model: onnx.ModelProto,
+    pictures: Sequence[NDArray[np.uint8]],
+    *,
+    kept: Sequence[str],
+    seed: int,
+    cut: bool = True,
 ) -> onnx.ModelProto:
     """Turn a network into whole numbers.
 
@@ -138,6 +172,7 @@ def quantise(
         pictures: What it usually sees, one a time: shape (1, height, width, 3), RGB, uint8.
         kept: Outputs of convolutions that stay in floating point.
         seed: Of the places at which its layers are watched.
+        cut: Whether rare large values between its layers are cut off.
 
     Raises:
         NoTwinError: If there is nothing to be seen, or nothing to be rounded.
@@ -149,20 +184,14 @@ def quantise(
         raise NoTwinError("The network has no convolution to round.")
     rounded = round_convolutions(folded, pictures, kept=kept, seed=seed)
     names = kept_in_bytes(folded, rounded)
-    steps = find_steps(with_rounded(folded, rounded), names, list(pictures[::2]))
+    steps = find_steps(with_rounded(folded, rounded), names, list(pictures[::2]), cut=cut)
     return write_integers(folded, rounded, steps)
 
 
-def last_convolutions(model: onnx.ModelProto) -> list[str]:
-    """List the convolutions that nothing but the shape of the answer follows."""
-    graph, last = Graph(model), []
-    for node in graph.convolutions:
-        takers = graph.takers[node.output[0]]
-        while len(takers) == 1 and takers[0].op_type in {"Sigmoid", "Transpose"}:
-            takers = graph.takers[takers[0].output[0]]
-        if not takers:
-            last.append(str(node.output[0]))
-    return last
+def convolutions_of(model: onnx.ModelProto, layers: Sequence[str]) -> list[str]:
+    """List the outputs of the convolutions of layers whose names Keras begins like that."""
+    names = [str(node.output[0]) for node in Graph(model).convolutions]
+    return [name for name in names if any(f"/{layer}" in name for layer in layers)]
 
 
 def quantise_model(
@@ -194,7 +223,11 @@ def quantise_model(
     check_output(output, folder)
     pictures = pictures_of(data)
     learnt, held = (
-        watch_model(bundle, map(load_named, track(pictures[split], f"Looking at {split}")))
+        watch_model(
+            bundle,
+            map(load_named, track(pictures[split], f"Looking at {split}")),
+            closer=split == "train",
+        )
         for split in ("train", "val")
     )
     return write_twin(bundle, learnt, held, output, seed=seed)
@@ -231,8 +264,9 @@ def write_twin(
         onnx.save(whole, made / CLASSIFIER_FILE)
         log.info("Rounding the locator")
         folded = fold_constants(locator)
-        kept = last_convolutions(folded)
-        onnx.save(quantise(folded, learnt.views, kept=kept, seed=seed), made / LOCATOR_FILE)
+        kept = convolutions_of(folded, KEPT_OF_LOCATOR)
+        whole = quantise(folded, learnt.views, kept=kept, seed=seed, cut=False)
+        onnx.save(whole, made / LOCATOR_FILE)
         record = {
             "base": bundle.identity.sha256,
             "seed": seed,

@@ -37,15 +37,18 @@ def quicken_model(folder: Path, output: Path, *, views: int) -> str:
     Raises:
         ModelMissingError: If there is no whole model folder.
         ModelDamagedError: If a file of it is not the one that was shipped.
-        IsQuickError: If it looks fewer times already, or is in whole numbers.
+        IsQuickError: If it looks fewer times already.
         GraphUnknownError: If its classifier was not written by `learning.export`.
         OutputRefusedError: If something that is no model lies where it is to be.
     """
     bundle = load_reader(folder).bundle
-    if {"views", "integers"} & set(bundle.document):
-        raise IsQuickError(f"{folder} is not a model as it was made, but made of one.")
+    if "views" in bundle.document:
+        raise IsQuickError(f"{folder} leaves views out already.")
     check_output(output, folder)
-    classifier = keep_views(slim_classifier(onnx.load(folder / CLASSIFIER_FILE)), views)
+    classifier = onnx.load(folder / CLASSIFIER_FILE)
+    if "integers" not in bundle.document:
+        classifier = slim_classifier(classifier)
+    classifier = keep_views(classifier, views)
     version = bundle.identity.version
     version += f"{'.' if '+' in version else '+'}{views}view{'s' if views > 1 else ''}"
     output.parent.mkdir(parents=True, exist_ok=True)

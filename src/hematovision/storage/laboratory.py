@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, update
+from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.orm import Session
 
 from hematovision.storage.inserts import insert_into
@@ -37,10 +37,8 @@ class LaboratoryStore:
 
     def get(self, name: str, default: Any) -> LaboratorySetting:
         """Give what the laboratory has set under a name, or a default."""
-        row = self._session.get(LaboratoryRow, name)
-        if row is None:
-            return LaboratorySetting(default)
-        return LaboratorySetting(row.content, row.version, row.changed_by, row.changed_at)
+        row = self._session.execute(_SETTING, {"name": name}).first()
+        return LaboratorySetting(default) if row is None else LaboratorySetting(*row)
 
     def set(self, name: str, content: Any, *, seen: int, by: int | None, now: datetime) -> bool:
         """Set something for the laboratory; False where somebody else did since `seen`."""
@@ -82,3 +80,12 @@ class LaboratoryStore:
         self._session.execute(
             insert.on_conflict_do_update(index_elements=key, set_={"content": content})
         )
+
+
+_SETTING = select(
+    LaboratoryRow.content,
+    LaboratoryRow.version,
+    LaboratoryRow.changed_by,
+    LaboratoryRow.changed_at,
+).where(LaboratoryRow.name == bindparam("name"))
+"""Made once: every photo asks twice."""

@@ -1,5 +1,7 @@
 """The document of the API, made from its views, and the page that shows it."""
 
+import threading
+from dataclasses import dataclass, field
 from typing import Any
 
 from flask import Blueprint, Flask, Response, current_app, json, render_template
@@ -20,6 +22,8 @@ IN_ADDRESSES = {
     "delivery_id": "The number of a delivery.",
 }
 """What the numbers in addresses are."""
+
+KEY = "hematovision_api"
 
 blueprint = Blueprint("api", __name__, url_prefix="/api")
 
@@ -42,22 +46,38 @@ def docs() -> str:
 
 def document() -> dict[str, Any]:
     """Give the document of the application that answers."""
-    made: dict[str, Any] = current_app.extensions["hematovision_api"]
-    return made
+    kept: _Kept = current_app.extensions[KEY]
+    with kept.lock:
+        if kept.document is None:
+            kept.document = _finished(kept.api.write())
+        return kept.document
 
 
 def init_app(app: Flask, api: Api) -> None:
-    """Finish the document, and register its address."""
-    made = api.spec.to_dict()
+    """Register the address of the document, which is written when it is first asked for."""
+    app.extensions[KEY] = _Kept(api)
+    app.jinja_env.filters["coded"] = coded
+    app.register_blueprint(blueprint)
+
+
+@dataclass(slots=True)
+class _Kept:
+    """What the document is made of, and the document once it was asked for."""
+
+    api: Api
+    document: dict[str, Any] | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+def _finished(made: dict[str, Any]) -> dict[str, Any]:
+    """Say what the numbers in addresses are, and let paragraphs be lines."""
     for path in made["paths"].values():
         for parameter in path.get("parameters", ()):
             parameter["description"] = IN_ADDRESSES[parameter["name"]]
         for operation in path.values():
             if isinstance(operation, dict) and "description" in operation:
                 operation["description"] = _unwrapped(operation["description"])
-    app.extensions["hematovision_api"] = made
-    app.jinja_env.filters["coded"] = coded
-    app.register_blueprint(blueprint)
+    return made
 
 
 def _unwrapped(text: str) -> str:
