@@ -20,7 +20,7 @@ ARGUMENTS ?=
 # A finished locator.onnx to take in the place of teaching one.
 LOCATOR ?=
 
-.PHONY: help run setup test lint audit secrets sbom bench bench-compare fuzz load capacity train folds evaluate int8 quick evaluate-quick notebook pictures translations lock clean
+.PHONY: help run setup test lint audit secrets sbom bench bench-compare fuzz load capacity train folds evaluate int8 quick evaluate-int8 evaluate-quick .beside notebook pictures translations lock clean
 
 help: ## Say what each target does
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -85,19 +85,27 @@ evaluate: .venv/full ## Measure the model on the pictures in DATA; plots in runs
 	$(BIN)/hematovision model card --output $(MODEL)/card.md
 	$(BIN)/hematovision model looks --data $(DATA)
 
-int8: .venv/full ## Make the model's twin in whole numbers, and measure it beside the model
+runs/int8/bundle.json: $(MODEL)/bundle.json | .venv/full
 	$(BIN)/hematovision model quantize --data $(DATA) --output runs/int8
-	HEMATOVISION_MODEL_FOLDER=runs/int8 $(BIN)/hematovision evaluate --data $(DATA) \
-	  --beside $(MODEL) --output runs/int8.json
-	$(BIN)/python -m benchmarks.int8 --data $(DATA) --twin runs/int8
 
-quick: .venv/full ## Make a model in runs/quick that looks at every cell once, of four times
-	$(BIN)/hematovision model quicken --views 1 --output runs/quick
+runs/quick/bundle.json: | runs/int8/bundle.json
+	HEMATOVISION_MODEL_FOLDER=runs/int8 $(BIN)/hematovision model quicken --views 2 --output runs/quick
 
-evaluate-quick: quick ## Measure that model beside the one it was made of
-	HEMATOVISION_MODEL_FOLDER=runs/quick $(BIN)/hematovision evaluate --data $(DATA) \
-	  --only official --only pbc --only jtsc --only beside --beside $(MODEL) \
-	  --output runs/quick.json
+int8: runs/int8/bundle.json ## Make the model's twin in whole numbers, in runs/int8; takes minutes
+
+quick: runs/quick/bundle.json ## Make of it, in runs/quick, one that looks twice at every cell, of four times
+
+evaluate-int8: int8 ## Measure the twin beside the model
+	$(MAKE) --no-print-directory .beside TWIN=int8
+
+evaluate-quick: quick ## Measure the quick one beside the model
+	$(MAKE) --no-print-directory .beside TWIN=quick
+
+.beside:
+	HEMATOVISION_MODEL_FOLDER=runs/$(TWIN) $(BIN)/hematovision evaluate --data $(DATA) \
+	  --only official --only pbc --only jtsc --only locator --only beside --beside $(MODEL) \
+	  --output runs/$(TWIN).json
+	$(BIN)/python -m benchmarks.int8 --data $(DATA) --twin runs/$(TWIN)
 
 notebook: .venv/full ## Run notebooks/model.ipynb anew, on the pictures in DATA
 	HEMATOVISION_NOTEBOOK_DATA=$(DATA) HEMATOVISION_NOTEBOOK_WEIGHTS=$(BACKBONE) \

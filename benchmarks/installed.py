@@ -90,11 +90,12 @@ def installed(
         "threads": "1",
     } | dict(settings)
     command = [str(BIN / "gunicorn"), "--config", "deploy/gunicorn.conf.py", "app:app"]
-    command += ["--bind", f"127.0.0.1:{port}", "--workers", str(processes)]
+    command += ["--bind", f"127.0.0.1:{port}"]
+    settings_of_all = {f"HEMATOVISION_{name.upper()}": value for name, value in given.items()}
     program = Program(
         command,
         port,
-        {f"HEMATOVISION_{name.upper()}": value for name, value in given.items()},
+        {"WEB_CONCURRENCY": str(processes), **settings_of_all},
         headers={"Authorization": f"Bearer {place.let_in()}"},
     )
     with running(program, photo) as server:

@@ -45,8 +45,10 @@ threads = threads_for(_settings)
 preload_app = False
 # A reading may wait half a minute for its turn.
 graceful_timeout = 60
-# Longer than a load balancer keeps its connections, or it would send a request into a closed one.
-keepalive = 75
+# Of one process longer than a load balancer keeps its connections, or it would send a request into
+# a closed one. Connections that stay would stay with the process that was first to take them, while
+# others are idle: of many, whichever is free takes the next request.
+keepalive = 75 if WORKERS == 1 else 0
 # The application says itself whom it believes: HEMATOVISION_TRUSTED_PROXY, and nobody else.
 forwarded_allow_ips = ""
 # The heartbeat is a file, and a disk that is busy must not look like a process that hangs.

@@ -2,7 +2,9 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,9 +14,10 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect, select
+from sqlalchemy import inspect, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 from tests.conftest import StubReader
+from tests.databases import Postgres
 
 from hematovision.cells import Box, PhotoReading
 from hematovision.errors import DatabaseAwayError, HematoVisionError, StorageFullError
@@ -336,3 +339,44 @@ def test_what_a_driver_says_of_a_database_that_is_away_or_full_is_named(
         raise failure
     with pytest.raises(named), database.transaction():
         raise failure
+
+
+@pytest.fixture
+def cut(postgres_server: Postgres, tmp_path: Path) -> Iterator[Database]:
+    """Give a database whose only connection was cut while nobody used it."""
+    address = postgres_server.make()
+    with closing(open_database(address, tmp_path)) as database:
+        with database.reading() as records:
+            number = records.session.scalar(text("SELECT pg_backend_pid()"))
+        with closing(open_database(address, tmp_path)) as other, other.reading() as records:
+            assert records.session.scalar(
+                text("SELECT pg_terminate_backend(:number)"), {"number": number}
+            )
+        yield database
+
+
+def test_connection_that_rested_is_asked_and_one_that_was_cut_is_replaced(
+    cut: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hematovision.storage.database.REST_SECONDS", 0.0)
+    with cut.reading() as records:
+        assert records.session.scalar(text("SELECT 1")) == 1
+
+
+def test_connection_that_was_cut_within_a_second_fails_one_request(
+    cut: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hematovision.storage.database.REST_SECONDS", 60.0)
+    with pytest.raises(DatabaseAwayError), cut.reading(once=True) as records:
+        records.session.execute(text("SELECT 1"))
+    with cut.transaction() as records:
+        assert records.session.scalar(text("SELECT 1")) == 1
+
+
+def test_one_question_leaves_no_transaction_behind(each_database: Database) -> None:
+    with each_database.reading(once=True) as records:
+        assert records.laboratory.get("nothing", 3).content == 3
+    with each_database.transaction() as records:
+        assert records.laboratory.set("nothing", 4, seen=0, by=None, now=datetime.now(UTC))
+    with each_database.reading(once=True) as records:
+        assert records.laboratory.get("nothing", 3).content == 4

@@ -45,7 +45,7 @@ def folder_of(data_folder: Path, sha256: str) -> Path:
 
 def find_choice(database: Database) -> Choice:
     """Say which model reads."""
-    with database.reading() as records:
+    with database.reading(once=True) as records:
         return the_choice(records)
 
 

@@ -75,7 +75,7 @@ def find_by_token(
     database: Database, token: str, *, now: datetime, address: str = ""
 ) -> User | None:
     """Find whose program shows a token, with what it may do; nobody who is shut out has any."""
-    with database.reading() as records:
+    with database.reading(once=True) as records:
         found = records.tokens.find(token, now=now)
     if found is None or found.owner.is_disabled:
         return None

@@ -3,6 +3,7 @@
 import logging
 import re
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,7 +17,13 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    InterfaceError,
+    InvalidatePoolError,
+    OperationalError,
+    SQLAlchemyError,
+)
 from sqlalchemy.orm import Session
 
 from hematovision.errors import DatabaseAwayError, StorageFullError
@@ -60,6 +67,9 @@ POSTGRES_LIMITS = {"connect_timeout": 10, "tcp_user_timeout": 30_000}
 """Seconds until there is a connection, and milliseconds until one is lost that answers nothing."""
 BUSY_SECONDS = 20
 READING = "hematovision_reading"
+USED = "hematovision_used"
+REST_SECONDS = 1.0
+"""A connection that lay idle for so long may have been cut meanwhile."""
 PRAGMAS = ("journal_mode = WAL", "foreign_keys = ON", "synchronous = FULL", "secure_delete = ON")
 """The last: what is deleted or changed is overwritten with zeros."""
 MOST_VACUUMED = 2**28
@@ -212,16 +222,20 @@ class Database:
             self.custody.checkpoints.note(self.custody.chain, head, events=events)
 
     @contextmanager
-    def reading(self) -> Iterator[Records]:
+    def reading(self, *, once: bool = False) -> Iterator[Records]:
         """Open the stores to look, beside others who write; nothing may be changed within.
+
+        Args:
+            once: Whether one thing alone is looked at: PostgreSQL is then not told of a beginning
+                and an end, which would be two more ways there and back.
 
         Raises:
             DatabaseAwayError: If the database does not answer.
         """
-        with (
-            _named_failures(),
-            Session(self.engine.execution_options(**{READING: True})) as session,
-        ):
+        options: dict[str, Any] = {READING: True}
+        if once and self.engine.dialect.name == "postgresql":
+            options["isolation_level"] = "AUTOCOMMIT"
+        with _named_failures(), Session(self.engine.execution_options(**options)) as session:
             records = Records(session, self.custody)
             yield records
             if records.audit.waits:
@@ -451,9 +465,7 @@ def _engine(address: str, folder: Path) -> Engine:
             url = url.set(drivername="postgresql+psycopg")
         is_file = url.get_backend_name() == "sqlite"
         limits = {"timeout": BUSY_SECONDS} if is_file else _limits(url)
-        engine = create_engine(
-            url, pool_pre_ping=not is_file, hide_parameters=True, connect_args=limits
-        )
+        engine = create_engine(url, hide_parameters=True, connect_args=limits)
         if is_file and url.database:
             keep_file(Path(url.database))
     except (ArgumentError, ModuleNotFoundError) as error:
@@ -464,7 +476,30 @@ def _engine(address: str, folder: Path) -> Engine:
     if is_file:
         event.listen(engine, "connect", _prepare_file)
         event.listen(engine, "begin", _begin)
+    else:
+        event.listen(engine, "checkin", _note_use)
+        event.listen(engine, "checkout", _ask_after_rest)
     return engine
+
+
+def _note_use(_: Any, kept: Any) -> None:
+    kept.info[USED] = time.monotonic()
+
+
+def _ask_after_rest(connection: Any, kept: Any, _: Any) -> None:
+    """Ask whether a connection that was not used lately still stands; to ask always costs too much.
+
+    Raises:
+        InvalidatePoolError: If not; then there is a new one, and a new one for all others.
+    """
+    used = kept.info.get(USED)
+    if used is None or time.monotonic() - used < REST_SECONDS:
+        return
+    try:
+        connection.execute("SELECT 1")
+        connection.rollback()
+    except Exception as error:
+        raise InvalidatePoolError from error
 
 
 def _limits(url: URL) -> dict[str, Any]:

@@ -45,6 +45,11 @@ KEPT_BYTES = 8 * 2**20
 _KEPT_VARIABLES = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "LANG", "LC_ALL")
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 """Each thread of a library would take memory and multiply nothing."""
+_KEPT_MEMORY = {
+    "MALLOC_MMAP_THRESHOLD_": str(8 * 2**20),
+    "MALLOC_TRIM_THRESHOLD_": str(32 * 2**20),
+}
+"""Memory of common pictures is kept for the next, where glibc would ask for it anew."""
 _NONSENSE = "A decoder answers what none would."
 
 Process: TypeAlias = "subprocess.Popen[bytes]"
@@ -232,4 +237,4 @@ def _refusal(words: bytes) -> HematoVisionError:
 def scrubbed(environment: Mapping[str, str]) -> dict[str, str]:
     """Give what a decoder may know of an environment: where Python is, and no secret."""
     kept = {name: environment[name] for name in _KEPT_VARIABLES if name in environment}
-    return kept | _ONE_THREAD
+    return kept | _ONE_THREAD | _KEPT_MEMORY
