@@ -41,7 +41,7 @@ from hematovision.vision.staining import measure_glass
 KEPT_OF_CLASSIFIER = ("heat_of_views",)
 KEPT_OF_LOCATOR = ("lateral_", "smooth_", "heat", "boxes")
 """Layers of `learning.locator` that stay in floating point: they say the logarithm of a size, and
-are a twelfth of its work."""
+are an eighth of its multiplications."""
 
 ZOOMS = (1.2, 1.8)
 """Sides of close-ups, in sides of the cell's box."""
