@@ -20,7 +20,7 @@ ARGUMENTS ?=
 # A finished locator.onnx to take in the place of teaching one.
 LOCATOR ?=
 
-.PHONY: help run setup test lint audit secrets sbom bench bench-compare fuzz load capacity train folds evaluate int8 quick evaluate-int8 evaluate-quick .beside notebook pictures translations lock clean
+.PHONY: help run setup test lint audit secrets sbom bench bench-compare fuzz load capacity train folds evaluate int8 quick evaluate-int8 evaluate-quick notebook pictures translations lock clean
 
 help: ## Say what each target does
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -95,17 +95,19 @@ int8: runs/int8/bundle.json ## Make the model's twin in whole numbers, in runs/i
 
 quick: runs/quick/bundle.json ## Make of it, in runs/quick, one that looks twice at every cell, of four times
 
+# Measures the model in a folder of runs beside the one that is shipped.
+define beside
+	HEMATOVISION_MODEL_FOLDER=runs/$(1) $(BIN)/hematovision evaluate --data $(DATA) \
+	  --only official --only pbc --only jtsc --only locator --only beside --beside $(MODEL) \
+	  --output runs/$(1).json
+	$(BIN)/python -m benchmarks.int8 --data $(DATA) --twin runs/$(1)
+endef
+
 evaluate-int8: int8 ## Measure the twin beside the model
-	$(MAKE) --no-print-directory .beside TWIN=int8
+	$(call beside,int8)
 
 evaluate-quick: quick ## Measure the quick one beside the model
-	$(MAKE) --no-print-directory .beside TWIN=quick
-
-.beside:
-	HEMATOVISION_MODEL_FOLDER=runs/$(TWIN) $(BIN)/hematovision evaluate --data $(DATA) \
-	  --only official --only pbc --only jtsc --only locator --only beside --beside $(MODEL) \
-	  --output runs/$(TWIN).json
-	$(BIN)/python -m benchmarks.int8 --data $(DATA) --twin runs/$(TWIN)
+	$(call beside,quick)
 
 notebook: .venv/full ## Run notebooks/model.ipynb anew, on the pictures in DATA
 	HEMATOVISION_NOTEBOOK_DATA=$(DATA) HEMATOVISION_NOTEBOOK_WEIGHTS=$(BACKBONE) \
