@@ -50,6 +50,7 @@ from hematovision.storage.database import Database, open_database
 from hematovision.vision.reader import load_reader
 from hematovision.web import create_app
 from hematovision.web.api.chapters import METHODS
+from hematovision.web.api.document import document as the_document
 
 CHECKS = [
     not_a_server_error,
@@ -98,7 +99,8 @@ class Tally:
 
 def document_of(app: Flask) -> dict[str, Any]:
     """Give the document with every status named, and without tokens: who asks is ours to say."""
-    document = deepcopy(app.extensions["hematovision_api"])
+    with app.app_context():
+        document = deepcopy(the_document())
     del document["components"]["securitySchemes"]
     for methods in document["paths"].values():
         for method in set(METHODS) & set(methods):

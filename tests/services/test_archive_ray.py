@@ -64,8 +64,15 @@ def engine(**more: Any) -> Any:
 
 
 def actors() -> list[psutil.Process]:
-    found = psutil.Process().children(recursive=True)
-    return [child for child in found if " ".join(child.cmdline()).startswith(ACTOR)]
+    return [child for child in psutil.Process().children(recursive=True) if is_actor(child)]
+
+
+def is_actor(process: psutil.Process) -> bool:
+    try:
+        return " ".join(process.cmdline()).startswith(ACTOR)
+    except psutil.NoSuchProcess:
+        # Others of Ray's come and go, and one that has ended has no name any more.
+        return False
 
 
 def test_every_photo_is_read_once_though_an_actor_is_killed(job: Job, tmp_path: Path) -> None:
