@@ -5,7 +5,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -496,9 +496,10 @@ def _ask_after_rest(connection: Any, kept: Any, _: Any) -> None:
     if used is None or time.monotonic() - used < REST_SECONDS:
         return
     try:
-        connection.execute("SELECT 1")
+        with closing(connection.cursor()) as cursor:
+            cursor.execute("SELECT 1")
         connection.rollback()
-    except Exception as error:
+    except Exception as error:  # whatever the driver raises, it is of no more use
         raise InvalidatePoolError from error
 
 
