@@ -3,6 +3,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -46,6 +48,24 @@ def test_root_file_is_a_few_lines_that_make_the_application() -> None:
     lines = [line for line in (ROOT / "app.py").read_text().splitlines() if line]
     assert len(lines) == 10
     assert lines[-1] == "app = create_app(settings, queue=open_queue(settings), decoder=decoder)"
+
+
+@pytest.mark.parametrize(("processes", "seconds"), [(1, 75), (2, 0)])
+def test_connection_stays_only_where_one_process_answers(
+    tmp_path: Path, processes: int, seconds: int
+) -> None:
+    command = (sys.executable, "-m", "gunicorn", "--config", "deploy/gunicorn.conf.py")
+    done = subprocess.run(  # noqa: S603 - our own program
+        [*command, "--print-config", "app:app"],
+        cwd=ROOT,
+        env=os.environ
+        | {"HEMATOVISION_DATA_FOLDER": str(tmp_path), "WEB_CONCURRENCY": str(processes)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (line,) = [one for one in done.stdout.splitlines() if one.split()[:1] == ["keepalive"]]
+    assert line.split()[-1] == str(seconds)
 
 
 def test_gunicorn_serves_nothing_where_serve_would_not(tmp_path: Path) -> None:

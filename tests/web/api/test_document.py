@@ -1,4 +1,6 @@
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -9,6 +11,8 @@ from tests.web.conftest import signed_in
 from hematovision.people import Right, Role
 from hematovision.storage.database import Database
 from hematovision.web.api.chapters import METHODS, chapters_of, coded
+from hematovision.web.api.document import document as document_here
+from hematovision.web.api.resources import Api
 
 from .conftest import Program
 
@@ -33,6 +37,27 @@ def test_document_is_valid(document: dict[str, Any]) -> None:
     assert document["openapi"] == "3.1.0"
     assert "research use only" in document["info"]["description"]
     OpenAPIV31SpecValidator(document).validate()
+
+
+def test_document_is_written_once_though_many_ask_at_once(
+    program: Program, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = []
+    write = Api.write
+
+    def slowly(api: Api) -> dict[str, Any]:
+        written.append(api)
+        time.sleep(0.05)
+        return write(api)
+
+    def ask(_: int) -> int:
+        with app.app_context():
+            return id(document_here())
+
+    monkeypatch.setattr(Api, "write", slowly)
+    with ThreadPoolExecutor(4) as pool:
+        seen = set(pool.map(ask, range(4)))
+    assert (len(seen), len(written)) == (1, 1)
 
 
 def test_document_that_is_known_is_not_sent_again(program: Program) -> None:
