@@ -32,7 +32,8 @@ setup: .venv/full ## Set up everything: training, tests, tools
 	@echo "Ready: $(BIN)/hematovision"
 
 test: setup lint ## Check style and types, then run all tests with coverage
-	$(BIN)/python -m pytest -n 4 --dist loadfile --cov --cov-report=term-missing:skip-covered
+	$(BIN)/python -W 'ignore:Unable to activate pytest branch:RuntimeWarning' -m slipcover \
+	  -m pytest -n 4 --dist loadfile
 
 lint: .venv/full ## Check style, types, floors, secrets and known weaknesses
 	$(BIN)/ruff check .
@@ -131,7 +132,7 @@ lock: ## Make constraints.txt again, with the newest versions
 	rm -rf build/lock build/versions.txt
 
 clean: ## Remove the environment and everything that was made
-	rm -rf .venv build dist .coverage* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
 .venv/.made:
 	@test -n "$(PYTHON)" && $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

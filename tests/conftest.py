@@ -2,6 +2,7 @@
 
 import io
 import os
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -82,6 +83,14 @@ class EmptyReader(StubReader):
 
     def read(self, photo: RgbImage, *, explain: bool = False) -> Sequence[Reading]:
         return ()
+
+
+@pytest.fixture(autouse=True)
+def usual_temporary_folder() -> Iterator[None]:
+    """Let a server's own folder for what is being sent be that of no other test."""
+    usual = tempfile.gettempdir()
+    yield
+    tempfile.tempdir = usual
 
 
 @pytest.fixture(scope="session")

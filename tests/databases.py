@@ -134,11 +134,13 @@ class Redis:
 
     def start(self) -> None:
         command = [self._program, "--port", "0", "--unixsocket", str(self._socket), "--save", ""]
-        self._server = subprocess.Popen(  # noqa: S603 - Redis itself
-            command, cwd=self._folder, stdout=subprocess.DEVNULL
-        )
+        log = self._folder / "log"
+        with log.open("w") as said:
+            self._server = subprocess.Popen(  # noqa: S603 - Redis itself
+                command, cwd=self._folder, stdout=said
+            )
         while not self._socket.exists():
-            assert self._server.poll() is None, "Redis does not start"
+            assert self._server.poll() is None, log.read_text()
             time.sleep(0.01)
 
     def stop(self) -> None:

@@ -1,7 +1,6 @@
 """Two machines with empty disks share PostgreSQL, Redis, objects and keys; either may vanish."""
 
 import signal
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -123,10 +122,7 @@ def test_model_promoted_at_one_reads_at_the_other(two: Two) -> None:
 
 
 @pytest.mark.parametrize("key", KEY_FILES)
-def test_machine_with_a_key_of_its_own_does_not_serve(
-    two: Two, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str
-) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", None)
+def test_machine_with_a_key_of_its_own_does_not_serve(two: Two, tmp_path: Path, key: str) -> None:
     place_private(tmp_path / "keys", {**read_key_files(two.all.keys), key: new_key().hex()})
     given = replace(two.b.settings, keys_folder=tmp_path / "keys", data_folder=tmp_path / "data")
     with pytest.raises(ClickException, match=key):

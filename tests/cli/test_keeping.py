@@ -1,6 +1,5 @@
 import errno
 import json
-import tempfile
 import zipfile
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -173,10 +172,7 @@ def test_nothing_starts_with_a_key_that_no_longer_holds(
     files: Files,
     case: Case,
     words: list[str],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # The server lets what is being sent wait in its own folder; other tests do not.
-    monkeypatch.setattr(tempfile, "tempdir", tempfile.gettempdir())
     old = (settings.data_folder / "data_key").read_text()
     rotate(Vault(opened, files), by=BY, wait=lambda span: None, clock=partial(datetime.now, UTC))
     (settings.data_folder / "data_key").write_text(old)

@@ -41,11 +41,6 @@ class StubServer:
         self.ran = True
 
 
-@pytest.fixture(autouse=True)
-def temporary_folder(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", tempfile.gettempdir())
-
-
 @pytest.fixture
 def taken() -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as other:
@@ -292,9 +287,8 @@ def test_single_sign_on_that_is_half_set_up_is_a_clear_error(
 
 
 def test_keys_that_are_missing_where_nobody_can_make_them_are_told(
-    run: Run, tools: Tools, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, tools: Tools, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", tempfile.gettempdir())
     with server_on_record(tools.settings):
         pass
     keys = tmp_path / "keys"
@@ -319,7 +313,6 @@ def test_what_is_shared_by_nothing_that_is_known_is_told(run: Run, tools: Tools)
 def test_store_of_pictures_that_is_away_keeps_no_server_from_starting(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", tempfile.gettempdir())
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     database = open_database("", settings.data_folder)
     with database.transaction() as records:

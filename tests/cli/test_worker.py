@@ -87,9 +87,8 @@ def test_key_that_is_none_is_named(run: Run, with_key: Settings) -> None:
 
 @pytest.mark.parametrize("command", ["worker", "serve"])
 def test_queue_that_is_none_is_named(
-    run: Run, tools: Tools, with_key: Settings, command: str, monkeypatch: pytest.MonkeyPatch
+    run: Run, tools: Tools, with_key: Settings, command: str
 ) -> None:
-    monkeypatch.setattr("tempfile.tempdir", None)
     settings = replace(with_key, port=0, queue_url="http://:hush@host")
     result = run(command, tools=replace(tools, settings=settings))
     assert result.exit_code == 1

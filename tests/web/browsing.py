@@ -97,5 +97,6 @@ def assert_no_violations(page: Page) -> None:
 
 
 def assert_fits(page: Page) -> None:
+    page.wait_for_load_state()  # One that has just begun to arrive has no element at all.
     width = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     assert page.evaluate(width) == 0

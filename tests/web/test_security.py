@@ -1,7 +1,7 @@
 import io
 import secrets
 import stat
-import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.routing import Rule
 
 from hematovision.cells import CellReader
 from hematovision.config import Settings
@@ -205,16 +206,19 @@ def _first_start(settings: Settings, reader: CellReader) -> object:
     return create_app(settings, reader).secret_key
 
 
-def test_servers_that_start_at_once_share_one_key(settings: Settings, reader: CellReader) -> None:
-    # Werkzeug parses every rule, and CPython 3.11's parser cannot be interrupted by another thread
-    # (gh-106905): so they take turns only where they wait for a file.
-    usual = sys.getswitchinterval()
-    sys.setswitchinterval(60)
-    try:
-        with ThreadPoolExecutor(8) as pool:
-            keys = set(pool.map(lambda _: _first_start(settings, reader), range(16)))
-    finally:
-        sys.setswitchinterval(usual)
+def test_servers_that_start_at_once_share_one_key(
+    settings: Settings, reader: CellReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Werkzeug parses every rule, and in CPython 3.11 only one thread at a time may (gh-106905).
+    turn, compile_rule = threading.Lock(), Rule.compile
+
+    def compile_alone(rule: Rule) -> None:
+        with turn:
+            compile_rule(rule)
+
+    monkeypatch.setattr(Rule, "compile", compile_alone)
+    with ThreadPoolExecutor(8) as pool:
+        keys = set(pool.map(lambda _: _first_start(settings, reader), range(16)))
     assert len(keys) == 1
     assert {path.name for path in settings.data_folder.iterdir()} == {
         "secret_key",
