@@ -56,10 +56,14 @@ def new_ones(found: SecretsCollection, known: SecretsCollection) -> Sequence[Pot
 
 
 def accept(found: SecretsCollection) -> None:
-    """Write what is there as known, without the time: nothing changes where nothing does."""
+    """Write what is there as known, without time and places: nothing changes where nothing does."""
     with default_settings():
         known = baseline.format_for_output(found)
     known.pop("generated_at", None)
+    for name, secrets in known["results"].items():
+        for secret in secrets:
+            secret["filename"] = name
+            secret.pop("line_number", None)
     BASELINE.write_text(json.dumps(known, indent=1) + "\n")
 
 

@@ -21,7 +21,8 @@ from hematovision.cells import (
     Reading,
     RgbImage,
 )
-from hematovision.storage.database import FILE, Database, open_database
+from hematovision.storage.connections import FILE
+from hematovision.storage.database import Database, open_database
 
 from .databases import Postgres, open_copy, postgres, redis
 from .objects import Objects, objects

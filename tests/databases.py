@@ -13,7 +13,8 @@ from tempfile import mkdtemp
 
 from sqlalchemy import create_engine, event, make_url
 
-from hematovision.storage.database import FILE, Database, open_database
+from hematovision.storage.connections import FILE
+from hematovision.storage.database import Database, open_database
 
 NUMBERS = count(1)
 OWNER = "postgres"

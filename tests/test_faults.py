@@ -23,10 +23,11 @@ from hematovision.services.proving import prove
 from hematovision.services.repeats import LEASE
 from hematovision.services.vouching import vouches
 from hematovision.storage.cases import Case, CaseState
-from hematovision.storage.database import Database, connect, newest_version, version_of
+from hematovision.storage.database import Database, connect
 from hematovision.storage.photos import PhotoState
 from hematovision.storage.signatures import Signature
 from hematovision.storage.tables import AnswerRow, CellRow, PhotoRow, ReadingRow
+from hematovision.storage.versions import newest_version, version_of
 
 from .conftest import skip_or_fail
 from .databases import Postgres, postgres, redis

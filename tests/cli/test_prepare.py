@@ -5,7 +5,8 @@ import pytest
 
 from hematovision.cli.tools import Tools
 from hematovision.services.accounts import has_administrator
-from hematovision.storage.database import newest_version, open_database, version_of
+from hematovision.storage.database import open_database
+from hematovision.storage.versions import newest_version, version_of
 
 from .conftest import Run
 

@@ -18,7 +18,8 @@ from hematovision.services.differential import Wanted, change_counting
 from hematovision.services.review import Said, name_cells, take_back
 from hematovision.services.signing import open_desk
 from hematovision.storage.cases import CaseState
-from hematovision.storage.database import FILE, open_database
+from hematovision.storage.connections import FILE
+from hematovision.storage.database import open_database
 from hematovision.storage.signatures import Signature
 
 from .cases import cells_of, make_case

@@ -25,7 +25,8 @@ from hematovision.services.hands import Hand
 from hematovision.services.review import Said, name_cells
 from hematovision.storage.belongings import CASES
 from hematovision.storage.cases import Case
-from hematovision.storage.database import FILE, Database
+from hematovision.storage.connections import FILE
+from hematovision.storage.database import Database
 from hematovision.storage.deliveries import Told
 from hematovision.storage.files import Files
 from hematovision.storage.photos import Sent

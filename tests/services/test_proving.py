@@ -9,8 +9,9 @@ from hematovision.people import Role
 from hematovision.services.proving import Fault, Finding, prove
 from hematovision.storage.audit_rows import EVENTS
 from hematovision.storage.checkpoints import FILE, read_checkpoints
-from hematovision.storage.database import Database, downgrade, upgrade
+from hematovision.storage.database import Database
 from hematovision.storage.tables import AuditKeyRow, AuditValueRow
+from hematovision.storage.versions import downgrade, upgrade
 
 LAST = 8
 """The event `chain.begun`, and seven more."""

@@ -16,15 +16,11 @@ from hematovision.storage.audit_values import Values
 from hematovision.storage.chain import BEGUN, NOTHING
 from hematovision.storage.checkpoints import EVENTS as MANY
 from hematovision.storage.checkpoints import FILE, Checkpoints, Head
-from hematovision.storage.database import (
-    Database,
-    DatabaseUnusableError,
-    downgrade,
-    open_database,
-    upgrade,
-)
+from hematovision.storage.connections import DatabaseUnusableError
+from hematovision.storage.database import Database, open_database
 from hematovision.storage.private import AUDIT_KEY
 from hematovision.storage.tables import AuditKeyRow, AuditValueRow
+from hematovision.storage.versions import downgrade, upgrade
 
 BOTH = {"before": {"label": "band"}, "after": {"label": "blast"}}
 

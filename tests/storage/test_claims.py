@@ -2,8 +2,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from hematovision.storage.database import Database, downgrade, upgrade
+from hematovision.storage.database import Database
 from hematovision.storage.inserts import AlreadyThereError
+from hematovision.storage.versions import downgrade, upgrade
 
 NOW = datetime(2026, 11, 26, 10, 0, tzinfo=UTC)
 CLAIM = "0" * 32

@@ -25,22 +25,14 @@ from hematovision.labels import NO_CELL
 from hematovision.people import Role
 from hematovision.storage.audit import AuditEvent
 from hematovision.storage.cases import CaseState
-from hematovision.storage.database import (
-    FILE,
-    MIGRATIONS,
-    Database,
-    DatabaseUnusableError,
-    downgrade,
-    newest_version,
-    open_database,
-    upgrade,
-    version_of,
-)
+from hematovision.storage.connections import FILE, DatabaseUnusableError
+from hematovision.storage.database import Database, open_database
 from hematovision.storage.deliveries import Told
 from hematovision.storage.inserts import AlreadyThereError
 from hematovision.storage.photos import Sent
 from hematovision.storage.signatures import Signature
 from hematovision.storage.tables import Base, UserRow
+from hematovision.storage.versions import MIGRATIONS, downgrade, newest_version, upgrade, version_of
 
 NOW = datetime(2026, 11, 25, 20, 0, tzinfo=UTC)
 
@@ -358,7 +350,7 @@ def cut(postgres_server: Postgres, tmp_path: Path) -> Iterator[Database]:
 def test_connection_that_rested_is_asked_and_one_that_was_cut_is_replaced(
     cut: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hematovision.storage.database.REST_SECONDS", 0.0)
+    monkeypatch.setattr("hematovision.storage.connections.REST_SECONDS", 0.0)
     with cut.reading() as records:
         assert records.session.scalar(text("SELECT 1")) == 1
 
@@ -366,7 +358,7 @@ def test_connection_that_rested_is_asked_and_one_that_was_cut_is_replaced(
 def test_connection_that_was_cut_within_a_second_fails_one_request(
     cut: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hematovision.storage.database.REST_SECONDS", 60.0)
+    monkeypatch.setattr("hematovision.storage.connections.REST_SECONDS", 60.0)
     with pytest.raises(DatabaseAwayError), cut.reading(once=True) as records:
         records.session.execute(text("SELECT 1"))
     with cut.transaction() as records:

@@ -8,17 +8,9 @@ from alembic.script.revision import Revision
 from sqlalchemy import create_engine, text
 from tests.storage.expanding import losses, tables_of
 
-from hematovision.storage.database import (
-    MIGRATIONS,
-    OLDEST,
-    Database,
-    DatabaseUnusableError,
-    connect,
-    newest_version,
-    open_database,
-    suits,
-    upgrade,
-)
+from hematovision.storage.connections import DatabaseUnusableError
+from hematovision.storage.database import Database, connect, open_database
+from hematovision.storage.versions import MIGRATIONS, OLDEST, newest_version, suits, upgrade
 
 SCRIPTS = ScriptDirectory(str(MIGRATIONS))
 IN_ORDER = [script.revision for script in reversed(list(SCRIPTS.walk_revisions()))]

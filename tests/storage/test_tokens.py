@@ -5,7 +5,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 from hematovision.people import Right, Role
-from hematovision.storage.database import MIGRATIONS, Database, downgrade, upgrade
+from hematovision.storage.database import Database
+from hematovision.storage.versions import MIGRATIONS, downgrade, upgrade
 
 NOW = datetime(2026, 11, 25, 20, 0, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)

@@ -13,7 +13,9 @@ from hematovision.cells import CellReader
 from hematovision.config import Settings
 from hematovision.services.readiness import Needs
 from hematovision.services.rotation import SETTING
-from hematovision.storage.database import FILE, Database, downgrade
+from hematovision.storage.connections import FILE
+from hematovision.storage.database import Database
+from hematovision.storage.versions import downgrade
 from hematovision.web import create_app
 from hematovision.web.health import DRAINING, KEY
 

@@ -14,7 +14,8 @@ from werkzeug.routing import Rule
 
 from hematovision.cells import CellReader
 from hematovision.config import Settings
-from hematovision.storage.database import FILE, Database
+from hematovision.storage.connections import FILE
+from hematovision.storage.database import Database
 from hematovision.web import create_app
 from hematovision.web.security import HEADERS, host_is_trusted
 

@@ -58,7 +58,8 @@ def restore(context: click.Context, source: Path, keys: Path | None) -> None:
     """Put the backup SOURCE back, to where the settings say; there must be nothing yet."""
     from hematovision.services import backups
     from hematovision.services.carrying import share_models
-    from hematovision.storage.database import DatabaseUnusableError, connect
+    from hematovision.storage.connections import DatabaseUnusableError
+    from hematovision.storage.database import connect
 
     settings = context.ensure_object(Tools).settings
     try:

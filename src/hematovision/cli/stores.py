@@ -29,7 +29,8 @@ def open_records(settings: Settings, *, with_key: bool = True) -> "Database":
     Raises:
         click.ClickException: If it cannot be opened.
     """
-    from hematovision.storage.database import DatabaseUnusableError, open_database
+    from hematovision.storage.connections import DatabaseUnusableError
+    from hematovision.storage.database import open_database
 
     try:
         return open_database(

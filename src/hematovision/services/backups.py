@@ -24,6 +24,7 @@ from hematovision.exchange.parcels import (
 from hematovision.services.hands import Hand
 from hematovision.services.key_checks import forget_secret
 from hematovision.storage.checkpoints import FILE as CHECKPOINTS
+from hematovision.storage.connections import DatabaseUnusableError
 from hematovision.storage.copies import (
     Load,
     NotEmptyError,
@@ -34,10 +35,11 @@ from hematovision.storage.copies import (
     take_snapshot,
 )
 from hematovision.storage.custody import AuditKeyError
-from hematovision.storage.database import Database, DatabaseUnusableError, newest_version
+from hematovision.storage.database import Database
 from hematovision.storage.files import Files, PictureGoneError
 from hematovision.storage.keys import KEY_FILES, NEEDED_KEYS, place_private, read_key_files
 from hematovision.storage.sealing import mark_of
+from hematovision.storage.versions import newest_version
 
 FORMAT = "hematovision-backup"
 VERSION = 1

@@ -18,9 +18,10 @@ from hematovision.services.hands import Hand
 from hematovision.storage.answers import ANSWERS
 from hematovision.storage.belongings import CASES, PHOTOS
 from hematovision.storage.cases import Case
-from hematovision.storage.database import Database, Records, newest_version
+from hematovision.storage.database import Database, Records
 from hematovision.storage.files import Files, PictureGoneError
 from hematovision.storage.sealing import SealBrokenError
+from hematovision.storage.versions import newest_version
 from hematovision.vision.containers import find_kind
 
 FORMAT = "hematovision-case"

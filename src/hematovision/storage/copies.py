@@ -15,14 +15,8 @@ from alembic.util import CommandError
 from sqlalchemy import JSON, Column, Connection, MetaData, Table, func, insert, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from hematovision.storage.database import (
-    READING,
-    Database,
-    DatabaseUnusableError,
-    downgrade,
-    upgrade,
-    version_of,
-)
+from hematovision.storage.connections import READING, DatabaseUnusableError
+from hematovision.storage.database import Database
 from hematovision.storage.sealed import tables_with_files
 from hematovision.storage.tables import (
     AnswerRow,
@@ -36,6 +30,7 @@ from hematovision.storage.tables import (
     SignInRow,
     UserRow,
 )
+from hematovision.storage.versions import downgrade, upgrade, version_of
 
 LEFT_OUT = {
     SignInRow.__tablename__,

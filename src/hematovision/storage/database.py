@@ -1,32 +1,18 @@
 """The database: SQLite by default, PostgreSQL by its address; brought up to date at every start."""
 
 import logging
-import re
 import sqlite3
-import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import (
-    ArgumentError,
-    InterfaceError,
-    InvalidatePoolError,
-    OperationalError,
-    SQLAlchemyError,
-)
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from hematovision.errors import DatabaseAwayError, StorageFullError
 from hematovision.storage.aging import AgingStore
 from hematovision.storage.answers import AnswerStore
 from hematovision.storage.audit import AuditStore
@@ -36,6 +22,12 @@ from hematovision.storage.cells import CellStore
 from hematovision.storage.census import CensusStore
 from hematovision.storage.checkpoints import Checkpoint
 from hematovision.storage.claims import ClaimStore
+from hematovision.storage.connections import (
+    READING,
+    DatabaseUnusableError,
+    named_failures,
+    open_engine,
+)
 from hematovision.storage.custody import AuditKeyError, Custody
 from hematovision.storage.deliveries import DeliveryStore
 from hematovision.storage.differentials import DifferentialStore
@@ -48,7 +40,6 @@ from hematovision.storage.models import ModelStore
 from hematovision.storage.overviews import OverviewStore
 from hematovision.storage.photos import PhotoStore
 from hematovision.storage.places import PlaceUnusableError
-from hematovision.storage.private import keep_file
 from hematovision.storage.quality import QualityStore
 from hematovision.storage.readings import ReadingStore
 from hematovision.storage.references import ReferenceStore
@@ -59,35 +50,13 @@ from hematovision.storage.seconds import SecondStore
 from hematovision.storage.signatures import SignatureStore
 from hematovision.storage.tokens import TokenStore
 from hematovision.storage.users import UserStore
+from hematovision.storage.versions import suits, upgrade, version_of
 from hematovision.storage.webhooks import WebhookStore
 
-MIGRATIONS = Path(__file__).parent / "migrations"
-FILE = "hematovision.sqlite"
-POSTGRES_LIMITS = {"connect_timeout": 10, "tcp_user_timeout": 30_000}
-"""Seconds until there is a connection, and milliseconds until one is lost that answers nothing."""
-BUSY_SECONDS = 20
-READING = "hematovision_reading"
-USED = "hematovision_used"
-REST_SECONDS = 1.0
-"""A connection that lay idle for so long may have been cut meanwhile."""
-PRAGMAS = ("journal_mode = WAL", "foreign_keys = ON", "synchronous = FULL", "secure_delete = ON")
-"""The last: what is deleted or changed is overwritten with zeros."""
 MOST_VACUUMED = 2**28
 """Bytes of a file that is written anew within some seconds; so long nobody else writes."""
 
-OLDEST = re.compile(r"(\d{4})_(\d{4})")
-"""The number of a migration that only adds, and that of the oldest whose programs go on with it."""
-
-FULL = re.compile("disk is full|No space left on device|disk I/O error")
-"""What SQLite and PostgreSQL say where there is no room; SQLite also where its log has none."""
-BUG = re.compile("no such|has no column|syntax error")
-"""What SQLite says of a statement that is wrong; PostgreSQL's driver has another class for it."""
-
 log = logging.getLogger(__name__)
-
-
-class DatabaseUnusableError(Exception):
-    """The database cannot be reached, understood or brought up to date."""
 
 
 @dataclass(slots=True)
@@ -213,7 +182,7 @@ class Database:
             DatabaseAwayError: If the database does not answer.
             StorageFullError: If it has no room left.
         """
-        with _named_failures(), Session(self.engine) as session, session.begin():
+        with named_failures(), Session(self.engine) as session, session.begin():
             records = Records(session, self.custody)
             yield records
             chained = records.audit.chain()
@@ -235,7 +204,7 @@ class Database:
         options: dict[str, Any] = {READING: True}
         if once and self.engine.dialect.name == "postgresql":
             options["isolation_level"] = "AUTOCOMMIT"
-        with _named_failures(), Session(self.engine.execution_options(**options)) as session:
+        with named_failures(), Session(self.engine.execution_options(**options)) as session:
             records = Records(session, self.custody)
             yield records
             if records.audit.waits:
@@ -366,165 +335,6 @@ def connect(
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
-        return Database(_engine(address, folder), Custody(folder, keys, checkpoints))
+        return Database(open_engine(address, folder), Custody(folder, keys, checkpoints))
     except PlaceUnusableError as error:
         raise DatabaseUnusableError(str(error)) from error
-
-
-def upgrade(engine: Engine, to: str = "head") -> None:
-    """Bring the tables up to date; of several servers that start at once, one does it."""
-    with _migrating(engine) as connection:
-        if engine.dialect.name == "postgresql":
-            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(472693)")
-        command.upgrade(_config(connection), to)
-
-
-def downgrade(engine: Engine, to: str) -> None:
-    """Take the tables back to an earlier version."""
-    with _migrating(engine) as connection:
-        command.downgrade(_config(connection), to)
-
-
-@contextmanager
-def _named_failures() -> Iterator[None]:
-    """Give what a driver raises of a database that is away or full the names that people know."""
-    try:
-        yield
-    except (OperationalError, InterfaceError) as error:
-        if BUG.search(str(error.orig)):
-            raise
-        log.warning("The database cannot be used: %s", " ".join(str(error.orig).split()))
-        if FULL.search(str(error.orig)):
-            raise StorageFullError("The database has no room left.") from error
-        raise DatabaseAwayError("The database does not answer.") from error
-
-
-@contextmanager
-def _migrating(engine: Engine) -> Iterator[Connection]:
-    """Begin a transaction in which SQLite lets a table be made anew that others speak of."""
-    with engine.connect() as connection:
-        is_file = engine.dialect.name == "sqlite"
-        driver: Any = connection.connection.driver_connection
-        if is_file:
-            driver.execute("PRAGMA foreign_keys = OFF")
-        try:
-            with connection.begin():
-                before = _revision(connection)
-                yield connection
-                if is_file and _revision(connection) != before:
-                    _check_links(connection)
-        finally:
-            if is_file:
-                driver.execute("PRAGMA foreign_keys = ON")
-
-
-def version_of(engine: Engine) -> str | None:
-    """Say which migration the tables are at."""
-    with engine.connect() as connection:
-        return _revision(connection)
-
-
-def _revision(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
-
-
-def _check_links(connection: Connection) -> None:
-    """Insist that no row speaks of another that is not there.
-
-    Raises:
-        DatabaseUnusableError: If one does.
-    """
-    if connection.exec_driver_sql("PRAGMA foreign_key_check").first():
-        raise DatabaseUnusableError("A row of the database speaks of one that is not there.")
-
-
-def suits(revision: str | None) -> bool:
-    """Tell whether this program works with the tables of a migration.
-
-    Args:
-        revision: `0015`, or `0015_0014` where programs of 0014 go on with the tables of 0015.
-    """
-    newest = newest_version()
-    found = OLDEST.fullmatch(revision or "")
-    is_newer = bool(found and newest and found[1] > newest[:4] >= found[2])
-    return revision == newest or is_newer
-
-
-@cache
-def newest_version() -> str | None:
-    """Say which migration this program's tables are at."""
-    return ScriptDirectory(str(MIGRATIONS)).get_current_head()
-
-
-def _engine(address: str, folder: Path) -> Engine:
-    """Make the engine; SQLite is told to behave like a database that several people use."""
-    try:
-        url = make_url(address or f"sqlite:///{(folder / FILE).absolute()}")
-        # Platforms still write the short name, which SQLAlchemy knows no more.
-        if url.drivername in {"postgresql", "postgres"}:
-            url = url.set(drivername="postgresql+psycopg")
-        is_file = url.get_backend_name() == "sqlite"
-        limits = {"timeout": BUSY_SECONDS} if is_file else _limits(url)
-        engine = create_engine(url, hide_parameters=True, connect_args=limits)
-        if is_file and url.database:
-            keep_file(Path(url.database))
-    except (ArgumentError, ModuleNotFoundError) as error:
-        raise DatabaseUnusableError(
-            f"HEMATOVISION_DATABASE_URL cannot be used: {error}. It looks like "
-            "postgresql://user:password@host/database and needs: pip install 'hematovision[server]'"
-        ) from error
-    if is_file:
-        event.listen(engine, "connect", _prepare_file)
-        event.listen(engine, "begin", _begin)
-    else:
-        event.listen(engine, "checkin", _note_use)
-        event.listen(engine, "checkout", _ask_after_rest)
-    return engine
-
-
-def _note_use(_: Any, kept: Any) -> None:
-    kept.info[USED] = time.monotonic()
-
-
-def _ask_after_rest(connection: Any, kept: Any, _: Any) -> None:
-    """Ask whether a connection that was not used lately still stands; to ask always costs too much.
-
-    Raises:
-        InvalidatePoolError: If not; then there is a new one, and a new one for all others.
-    """
-    used = kept.info.get(USED)
-    if used is None or time.monotonic() - used < REST_SECONDS:
-        return
-    try:
-        with closing(connection.cursor()) as cursor:
-            cursor.execute("SELECT 1")
-        connection.rollback()
-    except Exception as error:  # whatever the driver raises, it is of no more use
-        raise InvalidatePoolError from error
-
-
-def _limits(url: URL) -> dict[str, Any]:
-    """Say how long a server that says nothing is waited for, unless the address says so."""
-    if url.get_backend_name() != "postgresql":
-        return {}
-    return {name: value for name, value in POSTGRES_LIMITS.items() if name not in url.query}
-
-
-def _prepare_file(connection: Any, _: Any) -> None:
-    # Python's driver must not begin transactions by itself: it does so too late.
-    connection.isolation_level = None
-    for pragma in PRAGMAS:
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin(connection: Any) -> None:
-    # A transaction that reads first and writes later would fail where another wrote meanwhile.
-    reads = connection.get_execution_options().get(READING)
-    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
-
-
-def _config(connection: Any) -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    config.attributes["connection"] = connection
-    return config

@@ -1,4 +1,4 @@
-"""Alembic's door to our tables; `storage.database` hands over the connection."""
+"""Alembic's door to our tables; `storage.versions` hands over the connection."""
 
 from alembic import context
 
