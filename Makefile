@@ -32,8 +32,11 @@ setup: .venv/full ## Set up everything: training, tests, tools
 	@echo "Ready: $(BIN)/hematovision"
 
 test: setup lint ## Check style and types, then run all tests with coverage
-	$(BIN)/python -W 'ignore:Unable to activate pytest branch:RuntimeWarning' -m slipcover \
-	  -m pytest -n 4 --dist loadfile
+	mkdir -p build
+	$(BIN)/python -W 'ignore:Unable to activate pytest branch:RuntimeWarning' \
+	  -m slipcover --json --out build/coverage.json \
+	  -m pytest -n 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m slipcover --merge build/coverage.json --out build/coverage.json --fail-under 95
 
 lint: .venv/full ## Check style, types, floors, secrets and known weaknesses
 	$(BIN)/ruff check .

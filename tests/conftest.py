@@ -3,13 +3,14 @@
 import io
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import settings
 from PIL import Image
+from werkzeug.routing import Rule
 
 from hematovision.cells import (
     Box,
@@ -32,6 +33,37 @@ settings.register_profile("house", deadline=None, derandomize=True)
 settings.load_profile("house")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+LONGEST = (
+    "learning/test_datasets.py",
+    "test_faults.py",
+    "web/test_browser_tour.py",
+    "test_killed.py",
+    "learning/test_adapting.py",
+    "learning/test_training.py",
+    "deploy/test_ray_serve.py",
+    "web/test_browser.py",
+    "services/test_backups.py",
+    "services/test_archive_ray.py",
+    "test_notebook.py",
+    "web/test_browser_gallery.py",
+    "web/test_browser_intake.py",
+    "deploy/test_compose_by_hand.py",
+    "learning/test_export.py",
+    "web/test_browser_signing.py",
+    "web/test_browser_differential.py",
+    "learning/test_network.py",
+    "cli/test_watched.py",
+    "test_kept.py",
+)
+"""Files that take a minute or more. Who runs one of them last leaves the other processes idle."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files; the order of all others stays."""
+    folder = Path(__file__).parent
+    places = {folder / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(LONGEST)))
 
 
 def skip_or_fail(reason: str) -> None:
@@ -84,6 +116,24 @@ class EmptyReader(StubReader):
 
     def read(self, photo: RgbImage, *, explain: bool = False) -> Sequence[Reading]:
         return ()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def builders_written_once() -> Iterator[None]:
+    """Let Werkzeug write what builds an address once in a run; every application has the same."""
+    write, written = Rule._compile_builder, {}
+
+    def write_once(rule: Rule, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+        if rule.defaults:
+            return write(rule, append_unknown)
+        key = rule.rule, tuple(rule._trace), append_unknown
+        if key not in written:
+            written[key] = write(rule, append_unknown)
+        return written[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Rule, "_compile_builder", write_once)
+        yield
 
 
 @pytest.fixture(autouse=True)
