@@ -82,6 +82,13 @@ def _pipeline(pipelines: Mapping[str, Any]) -> Iterator[Claim]:
             "photos a second)",
             parts["share"] >= LEAST_SHARE,
         )
+        yield Claim(
+            f"the same with a thread a core, and the bound measured with as many, {label}",
+            "80 %",
+            f"{parts['share_together']:.0%} ({parts['together']:.1f} of "
+            f"{parts['bound_together']:.1f} photos a second)",
+            parts["share_together"] >= LEAST_SHARE,
+        )
 
 
 def _web_memory(cases: Mapping[str, Any]) -> Iterator[Claim]:

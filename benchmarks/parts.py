@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from benchmarks.installed import Home
@@ -28,6 +29,13 @@ from hematovision.vision.staining import measure_glass
 
 WARM = 3
 """Photos that are read before anything is measured."""
+TURNS = 3
+"""So often all photos are read by several threads at once."""
+LOT = 10
+"""So many photos are read one after another before their parts are measured."""
+
+Networks: TypeAlias = "tuple[Callable[[], None], Callable[[], None]]"
+"""What asks the locator and the classifier once more what one photo had them asked."""
 
 
 class Tap:
@@ -81,6 +89,7 @@ class Parts:
         rest: Digest and the rest.
         record: Reading and sealed picture, kept.
         together: Photos a second where as many threads ask as there are cores.
+        bound_together: The same if there were decoder and networks alone.
     """
 
     photos: int
@@ -97,6 +106,7 @@ class Parts:
     rest: float
     record: float
     together: float
+    bound_together: float
 
     @property
     def photos_a_second(self) -> float:
@@ -114,6 +124,11 @@ class Parts:
         return self.photos_a_second / self.bound
 
     @property
+    def share_together(self) -> float:
+        """Give the part of the bound that is reached with as many threads as cores."""
+        return self.together / self.bound_together
+
+    @property
     def share_decoded_here(self) -> float:
         """Give the part that is reached of the bound without another process that decodes."""
         least = self.decode_here + self.locator_network + self.classifier_network
@@ -125,6 +140,7 @@ class Parts:
             "photos_a_second": self.photos_a_second,
             "bound": self.bound,
             "share": self.share,
+            "share_together": self.share_together,
             "share_decoded_here": self.share_decoded_here,
         }
         return asdict(self) | more
@@ -177,11 +193,27 @@ class Bench:
         """Read one photo as every door does."""
         return read_image(data, reader=self.reader, decoder=self.decoder)
 
-    def measure(self, data: bytes) -> int:
-        """Measure the whole and every part on one photo; give how many cells there are."""
+    def measure(self, photos: Sequence[bytes]) -> int:
+        """Measure the whole on photos one after another, then every part on the same; count cells.
+
+        The whole goes first for all of them: what it is not made of would take the networks'
+        weights out of the processor's caches before every photo.
+        """
+        read = [self.read_once(data) for data in photos]
+        for data, (_, networks) in zip(photos, read, strict=True):
+            self._measure_parts(data, networks)
+        by = Hand(None, "terminal", datetime.now(UTC))
+        for data, (one, _) in zip(photos, read, strict=True):
+            self.watch("record", partial(record_reading, self.record, one, data, by=by))
+        return sum(len(one.reading.cells) for one, _ in read)
+
+    def read_once(self, data: bytes) -> tuple[ReadPhoto, Networks]:
+        """Measure the whole on one photo; give what was read and what asks the networks again."""
+        read = self.watch("whole", lambda: self.read(data))
+        return read, (self.locator.take(), self.classifier.take())
+
+    def _measure_parts(self, data: bytes, networks: Networks) -> None:
         watch = self.watch
-        read = watch("whole", lambda: self.read(data))
-        networks = self.locator.take(), self.classifier.take()
         photo = watch("decode", lambda: self.decoder.decode(data))
         watch("decode_here", lambda: decode_image(data))
         watch("locator_network", networks[0])
@@ -190,15 +222,12 @@ class Bench:
         boxes = watch("locate", lambda: self.reader.locate(photo))
         watch("cut", lambda: self.reader.cut(photo, boxes))
         watch("read", lambda: self.reader.read(photo))
-        by = Hand(None, "terminal", datetime.now(UTC))
-        watch("record", lambda: record_reading(self.record, read, data, by=by))
         self.locator.kept.clear()
         self.classifier.kept.clear()
-        return len(read.reading.cells)
 
 
 def measure_parts(model: Path, photos: Sequence[bytes], place: Home) -> Parts:
-    """Measure every part on the same photos, one photo after another.
+    """Measure the whole and every part on the same photos, some photos at a time.
 
     Args:
         model: The model folder.
@@ -213,23 +242,39 @@ def measure_parts(model: Path, photos: Sequence[bytes], place: Home) -> Parts:
         files = open_files("", place.folder, Seal(keep_data_key(place.folder)))
         record = Record(database, files, keep_pictures=True, decoder=decoder)
         bench = Bench(reader, locator, classifier, decoder, record, Watch())
-        for data in photos[:WARM]:
-            bench.measure(data)
+        bench.measure(photos[:WARM])
         bench.watch = Watch()
-        cells = sum(map(bench.measure, photos))
-    return _parts(bench.watch, len(photos), cells, measure_together(bench, photos))
+        lots = [photos[start : start + LOT] for start in range(0, len(photos), LOT)]
+        cells = sum(map(bench.measure, lots))
+        rates = measure_together(bench, photos)
+    return _parts(bench.watch, len(photos), cells, *rates)
 
 
-def measure_together(bench: Bench, photos: Sequence[bytes]) -> float:
-    """Give the photos a second that one process reads for as many threads as there are cores."""
-    threads = cores()
-    with ThreadPoolExecutor(threads) as pool:
+def measure_together(bench: Bench, photos: Sequence[bytes]) -> tuple[float, float]:
+    """Give the photos a second that one process reads with as many threads as there are cores.
+
+    Returns:
+        Of the whole pipeline, and of decoder and networks alone, by turns.
+    """
+    asked = [bench.read_once(data)[1] for data in photos]
+
+    def least(data: bytes, networks: Networks) -> None:
+        bench.decoder.decode(data)
+        for ask_again in networks:
+            ask_again()
+
+    def rate(work: Callable[..., object], *arguments: Sequence[Any]) -> float:
         begin = time.perf_counter()
-        read = list(pool.map(bench.read, photos))
-        return len(read) / (time.perf_counter() - begin)
+        done = list(pool.map(work, *arguments))
+        return len(done) / (time.perf_counter() - begin)
+
+    with ThreadPoolExecutor(cores()) as pool:
+        turns = [(rate(bench.read, photos), rate(least, photos, asked)) for _ in range(TURNS)]
+    whole, bound = (statistics.harmonic_mean(rates) for rates in zip(*turns, strict=True))
+    return whole, bound
 
 
-def _parts(watch: Watch, photos: int, cells: int, together: float) -> Parts:
+def _parts(watch: Watch, photos: int, cells: int, together: float, bound_together: float) -> Parts:
     """Say what each part takes; what has no call of its own is what is left of the others."""
     ms = watch.ms
     locate = ms("locate") - ms("glass") - ms("locator_network")
@@ -249,4 +294,5 @@ def _parts(watch: Watch, photos: int, cells: int, together: float) -> Parts:
         rest=ms("whole") - ms("decode") - ms("read"),
         record=ms("record"),
         together=together,
+        bound_together=bound_together,
     )

@@ -163,8 +163,9 @@ def _pipelines(pipelines: Mapping[str, Any]) -> str:
         f"- {label}: {parts['photos_a_second']:.1f} photos a second where the bound 1 / (decode + "
         f"locator network + classifier network) is {parts['bound']:.1f}: {parts['share']:.0%}; "
         f"{parts['share_decoded_here']:.0%} of the bound if decoding cost no way to another "
-        f"process. {parts['together']:.1f} photos a second where each core has a thread in the "
-        f"same process. {parts['photos']} photos, {parts['cells']:.2f} white cells each."
+        f"process. Where each core has a thread in the same process, {parts['together']:.1f} of "
+        f"{parts['bound_together']:.1f}: {parts['share_together']:.0%}. {parts['photos']} photos, "
+        f"{parts['cells']:.2f} white cells each."
         for label, parts in pipelines.items()
     ]
     return _titled("The pipeline, part by part", "\n".join([table, "", *said]))

@@ -168,6 +168,7 @@ def test_parts_of_the_pipeline_add_up(photos: Path, tmp_path: Path) -> None:
     rest = (parts.classifier_network, parts.say, parts.rest)
     assert sum(named + rest) == pytest.approx(parts.whole)
     assert found["share"] == pytest.approx(found["photos_a_second"] / found["bound"])
+    assert found["share_together"] == pytest.approx(found["together"] / found["bound_together"])
 
 
 @dataclass
@@ -300,9 +301,28 @@ def test_claims_are_judged_by_what_was_found() -> None:
             case("one-slot-2-a", 75, 80, 150),
             case("ray-1-a", 40, 100, 200, replicas=1, web_mb=251.0),
         ],
-        "pipeline": {"a": {"share": 0.8, "photos_a_second": 8.0, "bound": 10.0}},
+        "pipeline": {
+            "a": {
+                "share": 0.8,
+                "photos_a_second": 8.0,
+                "bound": 10.0,
+                "share_together": 0.75,
+                "together": 15.0,
+                "bound_together": 20.0,
+            }
+        },
     }
     claims = claims_of(document)
-    assert [claim.met for claim in claims] == [False, True, True, False, True, True, False, False]
+    assert [claim.met for claim in claims] == [
+        False,
+        True,
+        True,
+        False,
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
     (growth,) = growths({one["name"]: one for one in document["cases"]})
     assert growth.times == 1.5

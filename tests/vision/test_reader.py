@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hematovision.cells import Box, CellType, Decision, Doubt, Measured, RgbImage
 from hematovision.errors import ModelDamagedError, ModelMissingError
 from hematovision.vision.bundle import read_bundle, sha256_of
-from hematovision.vision.knowing import SIGNALS, Knower
+from hematovision.vision.knowing import DISTANCE, SIGNALS, Knower
 from hematovision.vision.measuring import measure_focus
 from hematovision.vision.reader import BATCH, PhotoReader, load_reader
 from hematovision.vision.runtime import Network
@@ -178,11 +178,11 @@ def test_explaining_changes_nothing_else(whole: PhotoReader) -> None:
 class FirstKnown:
     """Knows the first cell and not the second, which lies farther away."""
 
-    def __call__(self, logits, features):
-        return np.array([0.9, 0.1])[: len(logits)]
+    def signals(self, logits, features):
+        return np.array([[0, 0, 1.5, 0], [0, 0, 4.0, 0]])[: len(features)]
 
-    def distances(self, features):
-        return np.array([1.5, 4.0])[: len(features)]
+    def weigh(self, signals):
+        return np.where(signals[:, DISTANCE] < 2, 0.9, 0.1)
 
 
 def test_score_of_the_known_is_passed_on_and_refuses(whole_folder: Path) -> None:

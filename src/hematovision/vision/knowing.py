@@ -12,6 +12,8 @@ from hematovision.vision.bundle import damaged_by
 
 SIGNALS = 4
 """Odds of a named type, evidence for one, distance to the nearest, length of the features."""
+DISTANCE = 2
+"""The place of the distance among them."""
 
 Floats = NDArray[np.floating]
 
@@ -68,8 +70,11 @@ class Knower:
         Returns:
             Shape (N,), 0-1; one is a cell like those learnt.
         """
-        weighed = self.signals(logits, features) @ self.weights + self.bias
-        known: Floats = 0.5 * (1 + np.tanh(weighed / 2))
+        return self.weigh(self.signals(logits, features))
+
+    def weigh(self, signals: Floats) -> Floats:
+        """Turn signals of shape (N, SIGNALS) into scores of shape (N,), 0-1."""
+        known: Floats = 0.5 * (1 + np.tanh((signals @ self.weights + self.bias) / 2))
         return known
 
     def signals(self, logits: NDArray[np.float32], features: NDArray[np.float32]) -> Floats:

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hematovision.cells import CellType, Reading
-from hematovision.vision.classifying import softmax
 
 Rule = Mapping[str, Sequence[str]]
 """The values of each attribute, in the order of the network's output."""
@@ -149,6 +149,13 @@ def attribute_probabilities(
     Returns:
         By attribute, shape (N, values); each row sums to one.
     """
-    ends = np.cumsum([len(values) for values in rule.values()])
-    blocks = np.split(logits, ends[:-1], axis=1)
-    return {attribute: softmax(block) for attribute, block in zip(rule, blocks, strict=True)}
+    sizes = [len(values) for values in rule.values()]
+    ends = list(accumulate(sizes))
+    starts = [0, *ends[:-1]]
+    most = np.maximum.reduceat(logits, starts, axis=1)
+    shares = np.exp(logits.astype(np.float64) - np.repeat(most, sizes, axis=1))
+    shares /= np.repeat(np.add.reduceat(shares, starts, axis=1), sizes, axis=1)
+    return {
+        attribute: shares[:, start:end]
+        for attribute, start, end in zip(rule, starts, ends, strict=True)
+    }

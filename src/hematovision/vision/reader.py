@@ -20,9 +20,9 @@ from hematovision.vision.bundle import (
     damaged_files,
     read_bundle,
 )
-from hematovision.vision.classifying import Cut, cut_cells, read_cells, square_around
+from hematovision.vision.classifying import cut_cells, read_cells, square_around
 from hematovision.vision.explaining import explain_cells
-from hematovision.vision.knowing import Knower, load_knower
+from hematovision.vision.knowing import DISTANCE, Floats, Knower, load_knower
 from hematovision.vision.locating import locate_cells
 from hematovision.vision.measuring import measure_cells
 from hematovision.vision.morphology import describe_cells
@@ -99,7 +99,10 @@ class PhotoReader:
             with stage(Stage.CLASSIFY):
                 cut = cut_cells(photo, some, glass, self.bundle.crop)
                 seen = self.look(cut.crops, explain=explain)
-                readings.extend(self._measure(self._say(some, seen), cut, seen))
+                signals = self._signals(seen)
+                said = self._say(some, seen, signals)
+                distances = None if signals is None else signals[:, DISTANCE]
+                readings.extend(measure_cells(said, cut, distances, self.bundle.crop))
         return readings
 
     def locate(self, photo: RgbImage) -> Sequence[Box]:
@@ -130,14 +133,13 @@ class PhotoReader:
             return ()
         return locate_cells(photo, glass, locator=self._locator, rule=self.bundle.locator)
 
-    def _measure(self, readings: Sequence[Reading], cut: Cut, seen: Seen) -> Sequence[Reading]:
-        """Add how the cells look; what they are cut and named with has the numbers already."""
-        distances = self._knower.distances(seen.features) if self._knower else None
-        return measure_cells(readings, cut, distances, self.bundle.crop)
+    def _signals(self, seen: Seen) -> Floats | None:
+        """Measure by what cells are known; None where the model does not say."""
+        return self._knower.signals(seen.logits, seen.features) if self._knower else None
 
-    def _say(self, boxes: Sequence[Box], seen: Seen) -> Sequence[Reading]:
+    def _say(self, boxes: Sequence[Box], seen: Seen, signals: Floats | None) -> Sequence[Reading]:
         """Turn what the network says into readings."""
-        known = self._knower(seen.logits, seen.features) if self._knower else None
+        known = self._knower.weigh(signals) if self._knower and signals is not None else None
         readings = read_cells(boxes, seen.logits, self.bundle, known)
         if seen.attributes is not None:
             readings = describe_cells(readings, seen.attributes, self.bundle.morphology)
