@@ -63,6 +63,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the longest files; the order of all others stays."""
     folder = Path(__file__).parent
     places = {folder / name: place for place, name in enumerate(LONGEST)}
+    assert all(path.is_file() for path in places)
     items.sort(key=lambda item: places.get(item.path, len(LONGEST)))
 
 
