@@ -176,17 +176,19 @@ def objects_server() -> Iterator[Objects]:
 @pytest.fixture
 def store(objects_server: Objects, monkeypatch: pytest.MonkeyPatch) -> Objects:
     """Give a store of objects, and let this process know where it is."""
+    from s3fs import S3FileSystem
+
     for name, value in objects_server.environment.items():
         monkeypatch.setenv(name, value)
+    # What an earlier test opened goes on with what the environment was then.
+    S3FileSystem.clear_instance_cache()
     return objects_server
 
 
 @pytest.fixture
-def bucket(objects_server: Objects, monkeypatch: pytest.MonkeyPatch) -> str:
+def bucket(store: Objects) -> str:
     """Give the address of a bucket of one's own, which the environment says how to reach."""
-    for name, value in objects_server.environment.items():
-        monkeypatch.setenv(name, value)
-    return objects_server.make_bucket()
+    return store.make_bucket()
 
 
 @pytest.fixture
