@@ -38,7 +38,16 @@ class DatabaseUnusableError(Exception):
 
 
 def open_engine(address: str, folder: Path) -> Engine:
-    """Make the engine; SQLite is told to behave like a database that several people use."""
+    """Make the engine; SQLite is told to behave like a database that several people use.
+
+    Args:
+        address: As SQLAlchemy writes it; empty for a SQLite file in the folder.
+        folder: The data folder.
+
+    Raises:
+        DatabaseUnusableError: If the address cannot be understood, or its driver is not installed.
+        OSError: If the file cannot be made.
+    """
     try:
         url = make_url(address or f"sqlite:///{(folder / FILE).absolute()}")
         # Platforms still write the short name, which SQLAlchemy knows no more.
@@ -106,7 +115,13 @@ def _begin(connection: Any) -> None:
 
 @contextmanager
 def named_failures() -> Iterator[None]:
-    """Give what a driver raises of a database that is away or full the names that people know."""
+    """Give what a driver raises of a database that is away or full the names that people know.
+
+    Raises:
+        StorageFullError: If it has no room left.
+        DatabaseAwayError: If it does not answer.
+        OperationalError: If SQLite was asked what it does not understand: a bug.
+    """
     try:
         yield
     except (OperationalError, InterfaceError) as error:

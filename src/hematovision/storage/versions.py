@@ -21,7 +21,16 @@ OLDEST = re.compile(r"(\d{4})_(\d{4})")
 
 
 def upgrade(engine: Engine, to: str = "head") -> None:
-    """Bring the tables up to date; of several servers that start at once, one does it."""
+    """Bring the tables up to date; of several servers that start at once, one does it.
+
+    Args:
+        engine: Of the database.
+        to: The migration that they are to be at.
+
+    Raises:
+        CommandError: If the tables are at a migration that this program does not know.
+        DatabaseUnusableError: If a row of a SQLite file spoke of another that is not there.
+    """
     with _migrating(engine) as connection:
         if engine.dialect.name == "postgresql":
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(472693)")
@@ -29,7 +38,7 @@ def upgrade(engine: Engine, to: str = "head") -> None:
 
 
 def downgrade(engine: Engine, to: str) -> None:
-    """Take the tables back to an earlier version."""
+    """Take the tables back to an earlier migration; raises what `upgrade` does."""
     with _migrating(engine) as connection:
         command.downgrade(_config(connection), to)
 
